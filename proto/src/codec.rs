@@ -1,0 +1,192 @@
+//! Frames to MessagePack and back; the only file that names `rmp_serde`.
+
+use std::io;
+
+use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    event::Event,
+    frame::{AgentFrame, Digest, GatewayFrame},
+    id::RequestId,
+    limits::FRAME_BYTES,
+    scan,
+};
+
+/// Why bytes are not one well-formed frame; the socket that sent them is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Larger than [`FRAME_BYTES`].
+    #[error("a frame is larger than {FRAME_BYTES} bytes")]
+    TooLarge,
+    /// More than [`DEPTH`](crate::limits::DEPTH) levels.
+    #[error("a frame nests more than {} levels", crate::limits::DEPTH)]
+    TooDeep,
+    /// A declared length exceeds what is there.
+    #[error("a declared length exceeds the frame")]
+    LyingLength,
+    /// Something stands behind the frame.
+    #[error("bytes stand behind the frame")]
+    Trailing,
+    /// A byte that MessagePack never uses.
+    #[error("not MessagePack")]
+    NotMessagePack,
+    /// Not a map of one entry from a name to a map.
+    #[error("not a map from a frame's name to its fields")]
+    NotAFrame,
+    /// A known frame whose fields are wrong.
+    #[error("the fields of a known frame are wrong")]
+    WrongFields,
+}
+
+impl Violation {
+    /// The WebSocket close code that tells the sender.
+    pub const fn close_code(self) -> u16 {
+        match self {
+            Self::TooLarge => 1009,
+            Self::TooDeep | Self::LyingLength | Self::Trailing | Self::NotMessagePack | Self::WrongFields => {
+                1007
+            }
+            Self::NotAFrame => 1002,
+        }
+    }
+}
+
+/// Why a frame could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The sender broke the protocol.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+    /// A frame of a newer version: skipped, and where it answers a question, that question fails.
+    #[error("unknown frame {tag:?}")]
+    Unknown {
+        /// The frame's name.
+        tag: String,
+        /// The question it belongs to.
+        id: Option<RequestId>,
+    },
+    /// A known frame with an `id` whose contents this version cannot read: that question fails.
+    #[error("unreadable {tag} frame: {why}")]
+    Unreadable {
+        /// The frame's name.
+        tag: String,
+        /// The question it belongs to.
+        id: RequestId,
+        /// What serde said.
+        why: String,
+    },
+}
+
+/// Why a frame could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// It would be larger than the other end accepts.
+    #[error("a {tag} frame of {bytes} bytes exceeds {FRAME_BYTES}")]
+    TooLarge {
+        /// The frame's name.
+        tag: &'static str,
+        /// Its size.
+        bytes: usize,
+    },
+    /// It has no MessagePack form.
+    #[error("a {tag} frame cannot be written: {why}")]
+    Unwritable {
+        /// The frame's name.
+        tag: &'static str,
+        /// What the encoder said.
+        why: String,
+    },
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::AgentFrame {}
+    impl Sealed for super::GatewayFrame {}
+}
+
+/// [`AgentFrame`] and [`GatewayFrame`].
+pub trait Frame: sealed::Sealed + Serialize + DeserializeOwned {
+    /// The names of all frames of this direction.
+    const TAGS: &'static [&'static str];
+
+    /// This frame's name.
+    fn name(&self) -> &'static str;
+}
+
+impl Frame for AgentFrame {
+    const TAGS: &'static [&'static str] = &[
+        "Hello", "Camera", "Gone", "Ready", "Events", "Lost", "Reply", "Part", "Done", "Fail", "Fresh",
+        "Health",
+    ];
+
+    fn name(&self) -> &'static str {
+        self.tag()
+    }
+}
+
+impl Frame for GatewayFrame {
+    const TAGS: &'static [&'static str] = &[
+        "Welcome", "Bound", "Refused", "Request", "Cancel", "Credit", "Ack", "Watch", "Token", "Drain",
+        "Notice",
+    ];
+
+    fn name(&self) -> &'static str {
+        self.tag()
+    }
+}
+
+/// The bytes of one frame, at most [`FRAME_BYTES`].
+pub fn encode<F: Frame>(frame: &F) -> Result<Vec<u8>, EncodeError> {
+    let tag = frame.name();
+    let bytes =
+        rmp_serde::to_vec_named(frame).map_err(|e| EncodeError::Unwritable { tag, why: e.to_string() })?;
+    if bytes.len() > FRAME_BYTES {
+        return Err(EncodeError::TooLarge { tag, bytes: bytes.len() });
+    }
+    Ok(bytes)
+}
+
+/// The frame that `bytes` hold.
+pub fn decode<F: Frame>(bytes: &[u8]) -> Result<F, DecodeError> {
+    if bytes.len() > FRAME_BYTES {
+        return Err(Violation::TooLarge.into());
+    }
+    let outline = scan::outline(bytes)?;
+    if !F::TAGS.contains(&outline.tag) {
+        return Err(DecodeError::Unknown { tag: outline.tag.to_owned(), id: outline.id });
+    }
+    rmp_serde::from_slice(bytes).map_err(|e| match outline.id {
+        Some(id) => DecodeError::Unreadable { tag: outline.tag.to_owned(), id, why: e.to_string() },
+        None => Violation::WrongFields.into(),
+    })
+}
+
+/// How many bytes `value` takes inside a frame; what has no MessagePack form counts as too large for any.
+pub fn encoded_len<T: Serialize + ?Sized>(value: &T) -> usize {
+    struct Counter(usize);
+    impl io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    match rmp_serde::encode::write_named(&mut counter, value) {
+        Ok(()) => counter.0,
+        Err(_) => usize::MAX,
+    }
+}
+
+/// What tells two events with one identity apart: the first 16 bytes of the SHA-256 of the event's MessagePack, without `was`.
+pub fn digest(event: &Event) -> Digest {
+    let bare = Event { was: None, ..event.clone() };
+    let bytes = rmp_serde::to_vec_named(&bare).unwrap_or_default();
+    let hash = Sha256::digest(bytes);
+    let mut first = [0; 16];
+    first.copy_from_slice(&hash[..16]);
+    Digest::from_bytes(first)
+}

@@ -1,0 +1,263 @@
+//! Events: what a camera wrote down, once and for ever.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    id::{Epoch, EventId},
+    limits::{DATA_BYTES, DESCRIPTION_BYTES},
+    text::text_enum,
+    time::Timestamp,
+};
+
+/// A place in an epoch, counted from 1 without gaps.
+pub type Seq = u64;
+
+/// Small facts beside an event's description; values are those of JSON.
+pub type Data = Map<String, Value>;
+
+text_enum! {
+    /// What happened; an open set.
+    Kind {
+        /// Something moved in the picture.
+        Motion = "motion",
+        /// The movement ended.
+        MotionEnded = "motion_ended",
+        /// Somebody began to watch live pictures.
+        ViewStarted = "view_started",
+        /// The camera adjusted its brightness.
+        Brightness = "brightness",
+        /// The camera started again.
+        Reset = "reset",
+        /// The camera's agent connected; written by the gateway.
+        Online = "online",
+        /// The camera's agent left; written by the gateway.
+        Offline = "offline",
+        /// A line of a log, of no more special kind.
+        Log = "log",
+    }
+}
+
+text_enum! {
+    /// How much an event matters.
+    Severity {
+        /// For whoever looks for a fault.
+        Debug = "debug",
+        /// As expected.
+        Info = "info",
+        /// Worth knowing.
+        Notice = "notice",
+        /// May need attention.
+        Warning = "warning",
+        /// Something failed.
+        Error = "error",
+        /// Needs attention now.
+        Critical = "critical",
+    }
+}
+
+/// One entry of a camera's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When it happened by the camera's clock; never decreases inside an epoch.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: Kind,
+    /// How much it matters.
+    pub severity: Severity,
+    /// One line for people, at most [`DESCRIPTION_BYTES`].
+    pub description: String,
+    /// Small facts for programs, at most [`DATA_BYTES`] as JSON.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub data: Data,
+    /// The time of the picture that shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_at: Option<Timestamp>,
+    /// Its identity before it had to be sent again under a new epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<EventId>,
+}
+
+impl Event {
+    /// The same event within the limits: a long description is cut at a character and says so in `data.cut_bytes`; data that is
+    /// too large keeps only `cut_bytes`.
+    #[must_use]
+    pub fn within_limits(mut self) -> Self {
+        let mut cut = 0;
+        if self.description.len() > DESCRIPTION_BYTES {
+            let keep = self.description.floor_char_boundary(DESCRIPTION_BYTES);
+            cut += self.description.len() - keep;
+            self.description.truncate(keep);
+        }
+        // Room is left for the note itself, so that adding it cannot exceed the limit.
+        let data = json_len(&self.data);
+        if data > DATA_BYTES || (cut > 0 && data + 32 > DATA_BYTES) {
+            cut += data;
+            self.data = Map::new();
+        }
+        if cut > 0 {
+            self.data.insert("cut_bytes".into(), cut.into());
+        }
+        self
+    }
+
+    /// Whether description and data are within the limits.
+    pub fn is_within_limits(&self) -> bool {
+        self.description.len() <= DESCRIPTION_BYTES && json_len(&self.data) <= DATA_BYTES
+    }
+}
+
+/// The size of `data` as JSON text in bytes; what cannot be written counts as too large.
+fn json_len(data: &Data) -> usize {
+    serde_json::to_string(data).map_or(usize::MAX, |text| text.len())
+}
+
+/// An event with its identity, as it stands in answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoggedEvent {
+    /// The run of the spool it was written in.
+    pub epoch: Epoch,
+    /// Its place in that run.
+    pub seq: Seq,
+    /// The entry itself.
+    pub event: Event,
+}
+
+impl LoggedEvent {
+    /// Its identity.
+    pub const fn id(&self) -> EventId {
+        EventId { epoch: self.epoch, seq: self.seq }
+    }
+
+    /// Its place in the total order of answers.
+    pub const fn position(&self) -> Position {
+        Position { at: self.event.at, epoch: self.epoch, seq: self.seq }
+    }
+}
+
+/// A place in the total order of a camera's events: time, then epoch, then sequence number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    /// The event's time.
+    pub at: Timestamp,
+    /// The event's epoch.
+    pub epoch: Epoch,
+    /// The event's sequence number.
+    pub seq: Seq,
+}
+
+/// Sequence numbers from `first` to `last`, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SeqRange {
+    /// The first one.
+    pub first: Seq,
+    /// The last one.
+    pub last: Seq,
+}
+
+impl SeqRange {
+    /// Whether `seq` lies in it.
+    pub const fn contains(self, seq: Seq) -> bool {
+        self.first <= seq && seq <= self.last
+    }
+}
+
+text_enum! {
+    /// Why events will never come.
+    LossReason {
+        /// The spool was full.
+        Dropped = "dropped",
+        /// The device's retention removed them.
+        PastRetention = "past_retention",
+        /// The spool could not be read.
+        Unreadable = "unreadable",
+    }
+}
+
+/// A stretch of events that will never come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostRange {
+    /// The epoch they were written in.
+    pub epoch: Epoch,
+    /// The first lost sequence number.
+    pub first: Seq,
+    /// The last lost sequence number.
+    pub last: Seq,
+    /// The time of the first lost event, or the best known bound.
+    pub from: Timestamp,
+    /// The time of the last lost event, or the best known bound.
+    pub to: Timestamp,
+    /// Why they are lost.
+    pub why: LossReason,
+}
+
+/// Which events a question wants, beside their time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    kinds: Vec<Kind>,
+    severity: Vec<Severity>,
+    /// In lower case; empty wants every text.
+    text: String,
+}
+
+impl EventFilter {
+    /// Wants one of `kinds` (any when empty), one of `severity` (any when empty), and `text` somewhere in the description.
+    pub fn new(kinds: Vec<Kind>, severity: Vec<Severity>, text: Option<&str>) -> Self {
+        Self { kinds, severity, text: text.unwrap_or_default().to_lowercase() }
+    }
+
+    /// Whether it wants everything.
+    pub fn is_open(&self) -> bool {
+        self.kinds.is_empty() && self.severity.is_empty() && self.text.is_empty()
+    }
+
+    /// Whether it wants this event; both ends use this one function, so that they always agree.
+    pub fn matches(&self, event: &Event) -> bool {
+        (self.kinds.is_empty() || self.kinds.contains(&event.kind))
+            && (self.severity.is_empty() || self.severity.contains(&event.severity))
+            && (self.text.is_empty() || event.description.to_lowercase().contains(&self.text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(description: &str) -> Event {
+        Event {
+            at: Timestamp::from_millis(1),
+            kind: Kind::Motion,
+            severity: Severity::Info,
+            description: description.into(),
+            data: Data::new(),
+            image_at: None,
+            was: None,
+        }
+    }
+
+    #[test]
+    fn a_long_description_is_cut_at_a_character_and_says_so() {
+        let cut = event(&"ä".repeat(1_500)).within_limits();
+        assert!(cut.is_within_limits());
+        assert_eq!(cut.data["cut_bytes"], 1_000);
+        assert_eq!(event("short").within_limits(), event("short"));
+    }
+
+    #[test]
+    fn data_that_is_too_large_is_dropped_and_says_so() {
+        let mut large = event("x");
+        large.data.insert("blob".into(), "y".repeat(3_000).into());
+        let cut = large.within_limits();
+        assert!(cut.is_within_limits());
+        assert!(cut.data["cut_bytes"].as_u64() > Some(3_000));
+    }
+
+    #[test]
+    fn a_filter_wants_kind_severity_and_text_without_case() {
+        let filter = EventFilter::new(vec![Kind::Motion], vec![Severity::Info], Some("ÄRGER"));
+        assert!(filter.matches(&event("großer ärger im Hof")));
+        assert!(!filter.matches(&event("nothing")));
+        assert!(!EventFilter::new(vec![Kind::Reset], vec![], None).matches(&event("x")));
+        assert!(EventFilter::default().is_open());
+    }
+}
