@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The Oriel gateway as a library.
+pub mod link;
+pub mod metrics;
