@@ -10,7 +10,6 @@ use std::{
 use oriel_proto::{
     AgentId, CameraId, Timestamp,
     frame::{Announce, RefusalCode, SourceState},
-    limits::{NAME_BYTES, TAG_BYTES, TAGS},
 };
 use tokio::sync::broadcast;
 
@@ -38,15 +37,6 @@ pub enum CameraError {
     /// No such camera, or not the caller's to see.
     #[error("no such camera")]
     NotFound,
-    /// The id is taken.
-    #[error("camera {0} exists already")]
-    Exists(CameraId),
-    /// An open enrolment names the camera.
-    #[error("camera {0} is reserved for an enrolment that is still open")]
-    Reserved(CameraId),
-    /// A name or tag is not usable.
-    #[error("{0}")]
-    Invalid(String),
     /// The caller sees the camera, but may not do this with it.
     #[error("{0}")]
     Forbidden(&'static str),
@@ -105,17 +95,6 @@ pub struct State {
     pub presence: Option<Presence>,
 }
 
-/// What is to change about a camera.
-#[derive(Clone, Debug, Default)]
-pub struct Change {
-    /// Another display name.
-    pub name: Option<String>,
-    /// Other tags.
-    pub tags: Option<Vec<String>>,
-    /// Another agent.
-    pub agent: Option<AgentId>,
-}
-
 /// What became of an agent's announcement.
 #[derive(Debug)]
 pub enum Claim {
@@ -145,7 +124,11 @@ impl Cameras {
 
     /// The cameras bound to an agent.
     pub fn of_agent(&self, agent: AgentId) -> Vec<CameraId> {
-        self.read().values().filter(|record| record.agent == Some(agent)).map(|record| record.id.clone()).collect()
+        self.read()
+            .values()
+            .filter(|record| record.agent == Some(agent))
+            .map(|record| record.id.clone())
+            .collect()
     }
 
     /// How a camera is now.
@@ -161,10 +144,8 @@ impl Cameras {
             let why = format!("agent {} announced it: {}", refusal.agent, refusal.code);
             return State { status: Status::Refused, since: None, why: Some(why), presence: None };
         }
-        let why = record
-            .agent
-            .and_then(|agent| self.0.registry.agent(agent))
-            .map(|_| "not_announced".to_owned());
+        let why =
+            record.agent.and_then(|agent| self.0.registry.agent(agent)).map(|_| "not_announced".to_owned());
         let status = if record.last_seen_at.is_some() { Status::Offline } else { Status::NeverSeen };
         State { status, since: record.last_seen_at, why, presence: None }
     }
@@ -176,13 +157,7 @@ impl Cameras {
         name: Option<String>,
         tags: Vec<String>,
     ) -> Result<Arc<CameraRecord>, CameraError> {
-        let name = name.unwrap_or_else(|| id.to_string());
-        check_name(&name).and_then(|()| check_tags(&tags)).map_err(CameraError::Invalid)?;
-        let camera = NewCamera { id: id.clone(), name, tags };
-        let record = self.0.store.create_camera(camera, clock::now()).await.map_err(|error| match error {
-            StoreError::Exists(_) => CameraError::Exists(id),
-            other => CameraError::Store(other),
-        })?;
+        let record = self.0.store.create_camera(NewCamera { id, name, tags }, clock::now()).await?;
         Ok(self.put(record))
     }
 
@@ -191,24 +166,17 @@ impl Cameras {
         &self,
         viewer: &Viewer,
         id: &CameraId,
-        change: Change,
+        patch: CameraPatch,
     ) -> Result<Arc<CameraRecord>, CameraError> {
         let before = self.get(viewer, id)?;
         if !viewer.may(Role::Operator, &before) {
             return Err(CameraError::Forbidden("changing a camera needs the role operator"));
         }
-        if change.agent.is_some() && !viewer.is_everywhere(Role::Admin) {
+        if patch.agent.is_some() && !viewer.is_everywhere(Role::Admin) {
             return Err(CameraError::Forbidden("moving a camera to another agent needs the role admin"));
         }
-        let name = change.name.as_deref().map_or(Ok(()), check_name);
-        let tags = change.tags.as_deref().map_or(Ok(()), check_tags);
-        name.and(tags).map_err(CameraError::Invalid)?;
-        let moved = change.agent.filter(|agent| before.agent != Some(*agent));
-        let patch = CameraPatch { name: change.name, tags: change.tags, agent: change.agent };
-        let record = self.0.store.update_camera(id, patch).await.map_err(|error| match error {
-            StoreError::NoSuchAgent(agent) => CameraError::Invalid(format!("there is no agent {agent}")),
-            other => CameraError::Store(other),
-        })?;
+        let moved = patch.agent.filter(|agent| before.agent != Some(*agent));
+        let record = self.0.store.update_camera(id.clone(), patch).await?;
         let record = self.put(record.ok_or(CameraError::NotFound)?);
         if let Some(agent) = moved {
             self.0.registry.evict(id, RefusalCode::NotYours, "moved to another agent");
@@ -224,7 +192,7 @@ impl Cameras {
         if !viewer.may(Role::Admin, &record) {
             return Err(CameraError::Forbidden("removing a camera needs the role admin"));
         }
-        self.0.store.remove_camera(id, clock::now()).await?;
+        self.0.store.remove_camera(id.clone()).await?;
         self.write().remove(id);
         self.0.registry.evict(id, RefusalCode::Removed, "the camera was removed");
         Ok(())
@@ -241,10 +209,8 @@ impl Cameras {
 
     /// Whether an agent may serve a camera; one that it may bring is created.
     pub async fn claim(&self, agent: AgentId, announce: &Announce) -> Result<Claim, StoreError> {
-        let name: String = announce.name.chars().filter(|c| !c.is_control()).collect();
-        let name = if check_name(&name).is_ok() { name } else { announce.camera.to_string() };
-        let tags = if check_tags(&announce.tags).is_ok() { announce.tags.clone() } else { Vec::new() };
-        let camera = NewCamera { id: announce.camera.clone(), name, tags };
+        let (id, name) = (announce.camera.clone(), Some(announce.name.clone()));
+        let camera = NewCamera { id, name, tags: announce.tags.clone() };
         Ok(match self.0.store.bind_camera(agent, camera, clock::now()).await? {
             BindOutcome::Bound(record) => {
                 self.put(record);
@@ -266,13 +232,9 @@ impl Cameras {
         }
     }
 
-    /// Takes an agent's cameras from it.
-    pub fn unbind(&self, cameras: &[CameraId]) {
-        for id in cameras {
-            if let Some(record) = self.record(id) {
-                self.put(CameraRecord { agent: None, ..(*record).clone() });
-            }
-        }
+    /// Takes over that these cameras belong to nobody any more.
+    pub fn unbind(&self, records: Vec<CameraRecord>) {
+        self.adopt(records.into_iter().map(|record| CameraRecord { agent: None, ..record }).collect());
     }
 
     /// Notes that these cameras were served until now.
@@ -319,21 +281,4 @@ impl Cameras {
 
 fn not_yours() -> Claim {
     Claim::Refused(RefusalCode::NotYours, "the camera belongs to another agent".into())
-}
-
-fn check_name(name: &str) -> Result<(), String> {
-    if name.trim().is_empty() || name.len() > NAME_BYTES || name.chars().any(char::is_control) {
-        return Err(format!("a name has 1 to {NAME_BYTES} bytes and no control characters"));
-    }
-    Ok(())
-}
-
-fn check_tags(tags: &[String]) -> Result<(), String> {
-    let usable = |tag: &String| {
-        !tag.is_empty() && tag.len() <= TAG_BYTES && !tag.chars().any(|c| c.is_control() || c.is_whitespace() || c == ',')
-    };
-    if tags.len() > TAGS || !tags.iter().all(usable) {
-        return Err(format!("there may be {TAGS} tags of 1 to {TAG_BYTES} bytes without spaces and commas"));
-    }
-    Ok(())
 }

@@ -125,7 +125,16 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["", "-", "tomorrow", "Tue, 14 Nov 2023 22:13:20 GMT", "20231314221320", "1e400", "-5y", "2023-11-14"] {
+        for text in [
+            "",
+            "-",
+            "tomorrow",
+            "Tue, 14 Nov 2023 22:13:20 GMT",
+            "20231314221320",
+            "1e400",
+            "-5y",
+            "2023-11-14",
+        ] {
             assert!(parse(text, NOW).is_err(), "{text}");
         }
     }

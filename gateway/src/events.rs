@@ -91,7 +91,9 @@ pub async fn page(
     let mut events = Vec::new();
     for _ in 0..PIECES {
         match answer.next().await? {
-            Piece::Body(Body::Items(Items::Events(mut items))) if events.len() + items.len() <= query.limit => {
+            Piece::Body(Body::Items(Items::Events(mut items)))
+                if events.len() + items.len() <= query.limit =>
+            {
                 events.append(&mut items);
             }
             Piece::End(Trailer::Events(trailer)) => {

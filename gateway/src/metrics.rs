@@ -119,7 +119,11 @@ impl Metrics {
         );
         let link = &self.link;
         registry.register("frames_received", "Frames that agents sent", link.frames_in.clone());
-        registry.register("frames_late", "Pieces of answers that nobody waited for", link.late_frames.clone());
+        registry.register(
+            "frames_late",
+            "Pieces of answers that nobody waited for",
+            link.late_frames.clone(),
+        );
         registry.register("frames_unknown", "Frames of an unknown kind", link.unknown_frames.clone());
         registry.register("frames_broken", "Frames that closed their socket", link.violations.clone());
         registry.register("events_unwanted", "Uploads that were not asked for", link.unwanted_events.clone());

@@ -9,10 +9,15 @@ use warp::{
     reply::Response,
 };
 
-use crate::{access::AccessError, cameras::CameraError, clock::TimeError, relay::RelayError, store::StoreError};
+use crate::{
+    access::AccessError, cameras::CameraError, clock::TimeError, relay::RelayError, store::StoreError,
+};
 
 /// When asking an offline camera again may help: an agent's usual backoff.
 const OFFLINE_RETRY: Duration = Duration::from_secs(5);
+
+/// What the log says of a request whose caller left before the answer.
+pub const CALLER_LEFT: u16 = 499;
 
 /// A failure on its way to the caller.
 #[derive(Clone, Debug)]
@@ -122,7 +127,12 @@ impl Problem {
 
     /// The body did not come in time.
     pub fn slow_body() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "slow_body", "The body came too slowly", "the body was not complete in time")
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "slow_body",
+            "The body came too slowly",
+            "the body was not complete in time",
+        )
     }
 
     /// Only a WebSocket upgrade with the right sub-protocol is served here.
@@ -132,8 +142,13 @@ impl Problem {
 
     /// Too many wrong tries or requests.
     pub fn too_many_requests(retry_after: Duration) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests", "wait before trying again")
-            .after(retry_after)
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            "Too many requests",
+            "wait before trying again",
+        )
+        .after(retry_after)
     }
 
     /// The gateway has no room.
@@ -144,8 +159,13 @@ impl Problem {
 
     /// The gateway is about to stop.
     pub fn draining() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "The gateway is stopping", "try again in a moment")
-            .after(Duration::from_secs(2))
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "draining",
+            "The gateway is stopping",
+            "try again in a moment",
+        )
+        .after(Duration::from_secs(2))
     }
 
     /// The gateway failed; the cause is in its log under the request's id.
@@ -170,7 +190,9 @@ impl Problem {
             .after(OFFLINE_RETRY),
             RelayError::Busy => Self::camera_busy("too many questions are open on its connection", None),
             RelayError::Timeout => Self::camera_timeout(),
-            RelayError::Interrupted => Self::camera_failed("its connection ended in the middle of the answer"),
+            RelayError::Interrupted => {
+                Self::camera_failed("its connection ended in the middle of the answer")
+            }
             RelayError::Failed(failure) => {
                 let retry = failure.retry_after_ms.map(|ms| Duration::from_millis(ms.into()));
                 match failure.code {
@@ -235,7 +257,9 @@ impl Problem {
             code: self.code.to_owned(),
             detail: self.detail.clone(),
             camera: self.camera.as_ref().map(ToString::to_string),
-            retry_after_ms: self.retry_after.map(|retry| u64::try_from(retry.as_millis()).unwrap_or(u64::MAX)),
+            retry_after_ms: self
+                .retry_after
+                .map(|retry| u64::try_from(retry.as_millis()).unwrap_or(u64::MAX)),
             request_id: request_id.to_owned(),
         }
     }
@@ -271,8 +295,23 @@ impl From<TimeError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "store");
-        Self::internal()
+        match error {
+            StoreError::Exists(_) | StoreError::Bound(_) | StoreError::Reserved(_) => {
+                Self::conflict(error.to_string())
+            }
+            StoreError::Invalid(_) | StoreError::NoAgent(_) | StoreError::TooManyCameras(_) => {
+                Self::bad_request(error.to_string())
+            }
+            StoreError::Overloaded => Self::overloaded(error.to_string()),
+            StoreError::Closed => Self::draining(),
+            StoreError::Folder { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Sqlite(_)
+            | StoreError::Thread(_) => {
+                tracing::error!(%error, "store");
+                Self::internal()
+            }
+        }
     }
 }
 
@@ -280,10 +319,25 @@ impl From<CameraError> for Problem {
     fn from(error: CameraError) -> Self {
         match error {
             CameraError::NotFound => Self::not_found(),
-            CameraError::Exists(_) | CameraError::Reserved(_) => Self::conflict(error.to_string()),
-            CameraError::Invalid(_) => Self::bad_request(error.to_string()),
-            CameraError::Forbidden(_) => Self::forbidden(error.to_string()),
+            CameraError::Forbidden(why) => Self::forbidden(why),
             CameraError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Malformed(_) | AccessError::Unknown | AccessError::Expired => {
+                Self::unauthorized(error.to_string())
+            }
+            AccessError::Revoked | AccessError::Forbidden { .. } => Self::forbidden(error.to_string()),
+            AccessError::Throttled { retry_after } => Self::too_many_requests(retry_after),
+            AccessError::NotFound => Self::not_found(),
+            AccessError::Conflict(detail) => Self::conflict(detail),
+            AccessError::Invalid(detail) => Self::bad_request(detail),
+            AccessError::Random => Self::internal(),
+            AccessError::Store(error) => error.into(),
         }
     }
 }

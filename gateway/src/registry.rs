@@ -194,7 +194,9 @@ impl Joined {
         self.registry.0.refusals.remove(&camera);
         let facts = Arc::new(facts);
         match self.registry.0.cameras.entry(camera.clone()) {
-            Entry::Occupied(mut entry) if entry.get().link.id() == self.link.id() => entry.get_mut().facts = facts,
+            Entry::Occupied(mut entry) if entry.get().link.id() == self.link.id() => {
+                entry.get_mut().facts = facts
+            }
             Entry::Occupied(mut entry) => {
                 entry.insert(Presence { link: self.link.clone(), since: now, facts, health: None });
             }

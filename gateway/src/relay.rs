@@ -71,7 +71,12 @@ impl Relay {
     }
 
     /// Asks a camera and waits for the first piece of its answer, at the latest until `deadline`.
-    pub async fn ask(&self, camera: &CameraId, call: Call, deadline: Instant) -> Result<Answering, RelayError> {
+    pub async fn ask(
+        &self,
+        camera: &CameraId,
+        call: Call,
+        deadline: Instant,
+    ) -> Result<Answering, RelayError> {
         let start = Instant::now();
         let result = self.first_piece(camera, call, deadline).await;
         let outcome = match &result {
@@ -105,13 +110,12 @@ impl Answering {
     pub async fn next(&mut self) -> Result<Piece, RelayError> {
         match self.first.take() {
             Some(first) => Ok(first),
-            None => timeout(PROGRESS, self.ticket.next())
-                .await
-                .map_err(|_| RelayError::Timeout)?
-                .map_err(|error| match error {
+            None => timeout(PROGRESS, self.ticket.next()).await.map_err(|_| RelayError::Timeout)?.map_err(
+                |error| match error {
                     CallError::Closed => RelayError::Interrupted,
                     other => before_the_first(other),
-                }),
+                },
+            ),
         }
     }
 }

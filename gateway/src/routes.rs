@@ -177,7 +177,8 @@ pub fn endpoints(app: &App) -> Vec<Endpoint> {
 /// All routes as one filter that never rejects: what no line matches is answered by [`fallback`].
 pub fn routes(app: &App) -> BoxedFilter<(Response,)> {
     let endpoints = endpoints(app);
-    let paths = endpoints.iter().map(|endpoint| (endpoint.method, endpoint.path.clone())).collect::<Arc<[_]>>();
+    let paths =
+        endpoints.iter().map(|endpoint| (endpoint.method, endpoint.path.clone())).collect::<Arc<[_]>>();
     let last = warp::path::full()
         .and(warp::method())
         .and(inbound::<Viewer>(app.clone()))

@@ -1,26 +1,38 @@
 //! The first exchange on a camera socket: nothing but a valid Hello, in time, makes a link.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use oriel_proto::{
     AgentFrame, DecodeError, GatewayFrame, PROTOCOL_VERSION, decode, encode,
     frame::{Hello, Welcome},
     limits::HELLO_WITHIN,
 };
-use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::{
-    Error, Message,
-    protocol::{CloseFrame, WebSocketConfig},
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error, Message,
+        handshake::derive_accept_key,
+        protocol::{CloseFrame, Role, WebSocketConfig},
+    },
 };
 
 use super::Close;
 
 /// Anything that carries WebSocket messages both ways: a socket, or its like in memory.
-pub trait Socket: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin + Send {}
+pub trait Socket:
+    Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin + Send
+{
+}
 
 impl<S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin + Send> Socket for S {}
 
 /// How a camera socket is set up: small buffers, since they stay for as long as the connection lives.
-pub fn socket_config() -> WebSocketConfig {
+fn socket_config() -> WebSocketConfig {
     let frame = oriel_proto::limits::FRAME_BYTES;
     WebSocketConfig::default()
         .read_buffer_size(4 << 10)
@@ -28,6 +40,17 @@ pub fn socket_config() -> WebSocketConfig {
         .max_write_buffer_size(64 << 10)
         .max_frame_size(Some(frame))
         .max_message_size(Some(frame))
+}
+
+/// The gateway's side of an upgraded connection; `head` was read behind the upgrade already.
+pub async fn server_side<T: AsyncRead + AsyncWrite + Unpin>(io: T, head: Bytes) -> WebSocketStream<T> {
+    WebSocketStream::from_partially_read(io, head.to_vec(), Role::Server, Some(socket_config())).await
+}
+
+/// What `Sec-WebSocket-Accept` answers to a key, if that is 16 bytes in base64.
+pub fn accept_key(key: &[u8]) -> Option<String> {
+    let bytes = STANDARD.decode(key).ok()?;
+    (bytes.len() == 16).then(|| derive_accept_key(key))
 }
 
 /// Why a socket did not become a link.
@@ -63,7 +86,8 @@ impl HandshakeError {
 
 /// Waits for the agent's Hello.
 pub async fn hello(socket: &mut impl Socket) -> Result<Hello, HandshakeError> {
-    let message = timeout(HELLO_WITHIN, first_message(socket)).await.map_err(|_| HandshakeError::Silent)??;
+    let message =
+        timeout(HELLO_WITHIN, first_message(socket)).await.map_err(|_| HandshakeError::Silent)??;
     let Message::Binary(bytes) = message else {
         return Err(HandshakeError::NotHello("not a binary message".into()));
     };

@@ -179,7 +179,8 @@ impl<S: Socket> Pump<'_, S> {
     }
 
     fn poll_alarm(&self, cx: &mut Context<'_>, mut alarm: Pin<&mut Sleep>) -> Poll<Step> {
-        let due = self.link.0.outbox.retiring().map_or(self.heartbeat.alarm(), |by| by.min(self.heartbeat.alarm()));
+        let due =
+            self.link.0.outbox.retiring().map_or(self.heartbeat.alarm(), |by| by.min(self.heartbeat.alarm()));
         if due < alarm.deadline() {
             alarm.as_mut().reset(due);
         }

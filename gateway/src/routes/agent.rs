@@ -20,6 +20,7 @@ use crate::{
     access::AgentGrant,
     cameras::Claim,
     clock,
+    io::Io,
     link::{
         Close, Inbox, Link, LinkFacts,
         handshake::{self, Socket},
@@ -28,7 +29,6 @@ use crate::{
     metrics::ReasonLabels,
     problem::Problem,
     registry::{JoinError, Joined},
-    server::io::Io,
 };
 
 /// The upgrade itself must be done within this time.
@@ -54,7 +54,9 @@ pub async fn connect(inbound: Inbound<Device>) -> Result<Response, Problem> {
     let span = info_span!("agent", agent = %grant.record.id, peer = %peer.address);
     let opening = async move {
         let Ok(Ok(upgraded)) = timeout(UPGRADE_WITHIN, upgrade).await else { return };
-        let Ok(parts) = hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<Io>>(upgraded) else { return };
+        let Ok(parts) = hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<Io>>(upgraded) else {
+            return;
+        };
         let socket = handshake::server_side(parts.io.into_inner(), parts.read_buf).await;
         open(app, grant, peer.address, socket, permit).await;
     };
@@ -66,7 +68,8 @@ pub async fn connect(inbound: Inbound<Device>) -> Result<Response, Problem> {
 fn accept_key(headers: &HeaderMap) -> Result<String, Problem> {
     let has = |name: header::HeaderName, token: &str| {
         let values = headers.get_all(name);
-        let mut tokens = values.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        let mut tokens =
+            values.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
         tokens.any(|value| value.trim().eq_ignore_ascii_case(token))
     };
     if !has(header::CONNECTION, "upgrade") || !has(header::UPGRADE, "websocket") {
@@ -165,7 +168,8 @@ fn refused(app: &App, reason: &'static str) {
 async fn serve(app: App, socket: impl Socket, link: Link, joined: Joined, _permit: OwnedSemaphorePermit) {
     app.metrics.agents.inc();
     let mut inbox = AgentInbox { app: app.clone(), link: link.clone(), joined: Arc::new(joined) };
-    let end = pump::run(socket, &link, &mut inbox, app.settings.heartbeat, Arc::clone(&app.metrics.link)).await;
+    let end =
+        pump::run(socket, &link, &mut inbox, app.settings.heartbeat, Arc::clone(&app.metrics.link)).await;
     app.metrics.agents.dec();
     tracing::info!(session = %link.id(), ?end, "disconnected");
     let cameras = inbox.joined.cameras();

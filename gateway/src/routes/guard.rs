@@ -6,7 +6,7 @@ use warp::http::{HeaderMap, header::AUTHORIZATION};
 
 use super::App;
 use crate::{
-    access::{Access, AccessError, AgentGrant, Viewer},
+    access::{Access, AgentGrant, Viewer},
     problem::Problem,
     store::Role,
 };
@@ -17,7 +17,11 @@ pub trait Guard: Sized + Send + 'static {
     const NAME: &'static str;
 
     /// Lets the caller in or says why not.
-    fn admit(app: &App, headers: &HeaderMap, peer: IpAddr) -> impl Future<Output = Result<Self, Problem>> + Send;
+    fn admit(
+        app: &App,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> impl Future<Output = Result<Self, Problem>> + Send;
 }
 
 /// Open to everybody; `access.md` lists these routes, and so does [`OPEN`](super::OPEN).
@@ -49,11 +53,8 @@ impl Guard for Admin {
 
     async fn admit(app: &App, headers: &HeaderMap, peer: IpAddr) -> Result<Self, Problem> {
         let viewer = viewer(&app.access, headers, peer).await?;
-        if viewer.is_everywhere(Role::Admin) {
-            Ok(Self(viewer))
-        } else {
-            Err(Problem::forbidden("this needs the role admin on all cameras"))
-        }
+        viewer.require_everywhere(Role::Admin)?;
+        Ok(Self(viewer))
     }
 }
 
@@ -75,24 +76,10 @@ async fn viewer(access: &Access, headers: &HeaderMap, peer: IpAddr) -> Result<Vi
 
 /// The credential of `Authorization: Bearer …`.
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
-    let header = headers.get(AUTHORIZATION).ok_or_else(|| Problem::unauthorized("give Authorization: Bearer <key>"))?;
+    let header = headers
+        .get(AUTHORIZATION)
+        .ok_or_else(|| Problem::unauthorized("give Authorization: Bearer <key>"))?;
     let wrong = || Problem::unauthorized("the Authorization header is not of the form Bearer <key>");
     let (scheme, credential) = header.to_str().map_err(|_| wrong())?.split_once(' ').ok_or_else(wrong)?;
     if scheme.eq_ignore_ascii_case("bearer") { Ok(credential.trim()) } else { Err(wrong()) }
-}
-
-impl From<AccessError> for Problem {
-    fn from(error: AccessError) -> Self {
-        match error {
-            AccessError::Malformed | AccessError::Unknown | AccessError::Expired => {
-                Self::unauthorized(error.to_string())
-            }
-            AccessError::Revoked => Self::forbidden(error.to_string()),
-            AccessError::Throttled { retry_after } => Self::too_many_requests(retry_after),
-            AccessError::NotFound => Self::not_found(),
-            AccessError::Conflict(detail) => Self::conflict(detail),
-            AccessError::Invalid(detail) => Self::bad_request(detail),
-            AccessError::Store(error) => error.into(),
-        }
-    }
 }

@@ -45,7 +45,9 @@ impl Idempotency {
     pub(super) fn name(caller: String, headers: &warp::http::HeaderMap) -> Result<Option<Name>, Problem> {
         let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
         let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= LONGEST);
-        let key = key.ok_or_else(|| Problem::bad_request(format!("Idempotency-Key: 1 to {LONGEST} visible characters")))?;
+        let key = key.ok_or_else(|| {
+            Problem::bad_request(format!("Idempotency-Key: 1 to {LONGEST} visible characters"))
+        })?;
         Ok(Some((caller, key.to_owned())))
     }
 

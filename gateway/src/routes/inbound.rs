@@ -76,8 +76,9 @@ impl<G> Inbound<G> {
             }
         }
         let limit = self.app.settings.body_bytes;
-        let bytes =
-            timeout(BODY_WITHIN, collect(&mut self.body, limit)).await.map_err(|_| Problem::slow_body())??;
+        let bytes = timeout(BODY_WITHIN, collect(&mut self.body, limit))
+            .await
+            .map_err(|_| Problem::slow_body())??;
         serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(format!("the body: {error}")))
     }
 }

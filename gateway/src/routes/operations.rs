@@ -1,10 +1,7 @@
 //! `GET /healthz`, `/readyz`, `/metrics`, `/openapi.json`, and what no other route takes.
 
 use serde_json::json;
-use warp::{
-    http::Method,
-    reply::Response,
-};
+use warp::{http::Method, reply::Response};
 
 use super::{
     guard::{Admin, Open},
@@ -59,6 +56,8 @@ pub fn fallback(paths: &[(&'static str, String)], path: &str, method: &Method) -
 fn matches(template: &str, path: &str) -> bool {
     let path = path.strip_suffix('/').unwrap_or(path);
     let mut segments = path.split('/');
-    let all = template.split('/').all(|part| segments.next().is_some_and(|segment| part == "{id}" || part == segment));
+    let all = template
+        .split('/')
+        .all(|part| segments.next().is_some_and(|segment| part == "{id}" || part == segment));
     all && segments.next().is_none()
 }

@@ -49,7 +49,9 @@ impl Query {
     pub fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let now = clock::now();
         self.one(name)?
-            .map(|text| clock::parse(text, now).map_err(|error| Problem::bad_request(format!("{name}: {error}"))))
+            .map(|text| {
+                clock::parse(text, now).map_err(|error| Problem::bad_request(format!("{name}: {error}")))
+            })
             .transpose()
     }
 
@@ -68,10 +70,17 @@ impl Query {
     pub fn span(&self, name: &str, allowed: RangeInclusive<Duration>) -> Result<Option<Duration>, Problem> {
         let wrong = |text: &str| {
             let (low, high) = (allowed.start(), allowed.end());
-            Problem::bad_request(format!("{name}: {text:?} is not a span from {low:?} to {high:?}, such as 10s or 500ms"))
+            Problem::bad_request(format!(
+                "{name}: {text:?} is not a span from {low:?} to {high:?}, such as 10s or 500ms"
+            ))
         };
         self.one(name)?
-            .map(|text| seconds(text).or_else(|| parse_span(text)).filter(|s| allowed.contains(s)).ok_or_else(|| wrong(text)))
+            .map(|text| {
+                seconds(text)
+                    .or_else(|| parse_span(text))
+                    .filter(|s| allowed.contains(s))
+                    .ok_or_else(|| wrong(text))
+            })
             .transpose()
     }
 
