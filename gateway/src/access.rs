@@ -10,11 +10,19 @@ mod enrollment;
 mod error;
 mod key;
 mod ring;
+#[cfg(test)]
+mod tests;
 mod throttle;
 mod token;
 mod viewer;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 pub use self::{
     agent::AgentGrant,
@@ -41,6 +49,7 @@ struct Inner {
     ring: Arc<Ring>,
     sessions: Arc<Sessions>,
     throttle: Throttle,
+    stale: AtomicBool,
 }
 
 impl Access {
@@ -62,6 +71,7 @@ impl Access {
                 ring: Arc::new(ring),
                 sessions: Arc::default(),
                 throttle: Throttle::new(),
+                stale: AtomicBool::new(false),
             }),
         })
     }
@@ -70,12 +80,17 @@ impl Access {
     /// agents were last seen, forgets addresses that have calmed down.
     pub async fn tick(&self) -> Result<(), AccessError> {
         self.inner.throttle.forget_calm();
+        if self.inner.store.changed_elsewhere().await? {
+            self.inner.stale.store(true, Ordering::Relaxed);
+        }
+        // Kept until it has worked: a change is told only once.
+        if self.inner.stale.load(Ordering::Relaxed) {
+            self.reload_keys().await?;
+            self.inner.stale.store(false, Ordering::Relaxed);
+        }
         let seen = self.inner.sessions.take_seen();
         if !seen.is_empty() {
             self.inner.store.touch_agents(seen).await?;
-        }
-        if self.inner.store.changed_elsewhere().await? {
-            self.reload_keys().await?;
         }
         Ok(())
     }
