@@ -49,6 +49,7 @@ struct Inner {
     ring: Arc<Ring>,
     sessions: Arc<Sessions>,
     throttle: Throttle,
+    /// Whether the keys on disk may differ from those in memory.
     stale: AtomicBool,
 }
 
@@ -83,10 +84,12 @@ impl Access {
         if self.inner.store.changed_elsewhere().await? {
             self.inner.stale.store(true, Ordering::Relaxed);
         }
-        // Kept until it has worked: a change is told only once.
-        if self.inner.stale.load(Ordering::Relaxed) {
-            self.reload_keys().await?;
-            self.inner.stale.store(false, Ordering::Relaxed);
+        if self.inner.stale.swap(false, Ordering::Relaxed)
+            && let Err(error) = self.reload_keys().await
+        {
+            // A change is told only once, so what failed must be remembered.
+            self.inner.stale.store(true, Ordering::Relaxed);
+            return Err(error);
         }
         let seen = self.inner.sessions.take_seen();
         if !seen.is_empty() {

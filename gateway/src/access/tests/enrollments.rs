@@ -70,7 +70,7 @@ async fn a_camera_is_promised_to_one_code_and_taken_from_nobody() {
         let refused = world.access.create_enrollment(enrollment(&["new", taken], None)).await;
         assert!(matches!(&refused, Err(AccessError::Conflict(why)) if why.contains(taken)), "{refused:?}");
     }
-    assert_eq!(world.access.enrollments().await.unwrap(), [open.clone()]);
+    assert_eq!(world.access.enrollments().await.unwrap(), vec![open.clone()]);
     world.access.delete_enrollment(open.id).await.unwrap();
     world.access.create_enrollment(enrollment(&["yard"], None)).await.unwrap();
 }

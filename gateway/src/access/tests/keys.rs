@@ -24,7 +24,7 @@ async fn keys_outlive_a_restart() {
     world.store.close().await;
     let again = world.other_process().await;
     assert_eq!(again.viewer(secret.expose(), PEER).await.unwrap().key_id(), record.id);
-    assert_eq!(again.keys().await.unwrap(), [record.clone()]);
+    assert_eq!(again.keys().await.unwrap(), vec![record.clone()]);
     assert_eq!(again.key(record.id).await.unwrap(), record);
 }
 
