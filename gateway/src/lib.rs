@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The Oriel gateway as a library: a value that is started, serves a listener and stops.
+
+pub mod config;
