@@ -1,0 +1,87 @@
+//! Who is asking, and what may they see: API keys, enrollment codes and agent tokens.
+//!
+//! Secrets are made and hashed here and kept only as hashes. Keys are held in memory, so that telling who asks costs a
+//! hash and a look-up; everything else asks the [`Store`]. A revocation takes effect the moment it is on disk: the
+//! [`Viewer`]s and [`AgentGrant`]s that are in use end.
+
+mod agent;
+mod clock;
+mod enrollment;
+mod error;
+mod key;
+mod ring;
+mod throttle;
+mod token;
+mod viewer;
+
+use std::{net::IpAddr, sync::Arc};
+
+pub use self::{
+    agent::AgentGrant,
+    clock::Clock,
+    enrollment::{Enrolled, NewEnrollment},
+    error::AccessError,
+    key::NewKey,
+    token::{TokenError, TokenKind},
+    viewer::Viewer,
+};
+use self::{agent::Sessions, ring::Ring, throttle::Throttle};
+use crate::store::Store;
+
+/// Tells who asks; clones share one memory.
+#[derive(Clone, Debug)]
+pub struct Access {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    clock: Clock,
+    ring: Arc<Ring>,
+    sessions: Arc<Sessions>,
+    throttle: Throttle,
+}
+
+impl Access {
+    /// Reads the keys into memory.
+    pub async fn open(store: Store) -> Result<Self, AccessError> {
+        Self::open_with_clock(store, Clock::system()).await
+    }
+
+    /// Does the same with another clock than the system's, for tests.
+    pub async fn open_with_clock(store: Store, clock: Clock) -> Result<Self, AccessError> {
+        let ring = Ring::default();
+        for (key, hash) in store.keys().await? {
+            ring.remember(hash, Viewer::new(key, clock.clone()));
+        }
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store,
+                clock,
+                ring: Arc::new(ring),
+                sessions: Arc::default(),
+                throttle: Throttle::new(),
+            }),
+        })
+    }
+
+    /// What should be done about once a second: takes over what another process changed about the keys, writes down when
+    /// agents were last seen, forgets addresses that have calmed down.
+    pub async fn tick(&self) -> Result<(), AccessError> {
+        self.inner.throttle.forget_calm();
+        let seen = self.inner.sessions.take_seen();
+        if !seen.is_empty() {
+            self.inner.store.touch_agents(seen).await?;
+        }
+        if self.inner.store.changed_elsewhere().await? {
+            self.reload_keys().await?;
+        }
+        Ok(())
+    }
+
+    /// Counts a failure of this address, and gives back the error that it should see.
+    fn failed(&self, peer: IpAddr, error: AccessError) -> AccessError {
+        self.inner.throttle.fail(peer).err().unwrap_or(error)
+    }
+}

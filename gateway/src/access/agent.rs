@@ -1,0 +1,144 @@
+//! Agents: telling who holds a token, rotating it, revoking it.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use oriel_proto::{AgentId, Secret, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Access, AccessError,
+    token::{self, TokenKind},
+};
+use crate::store::{AgentMatch, AgentRecord, CameraRecord, TokenHash, UsedToken};
+
+/// How often a token is looked up again when another link of the same agent changed it meanwhile.
+const TRIES: usize = 4;
+
+/// An agent that was let in.
+#[derive(Clone, Debug)]
+pub struct AgentGrant {
+    /// The agent.
+    pub record: AgentRecord,
+    /// A new token that the agent must be told: it came with the old one while a rotation is wanted.
+    pub rotate: Option<Secret>,
+    /// Fires when the agent is revoked: its links must end then.
+    pub revoked: CancellationToken,
+}
+
+/// What is remembered of agents while the program runs.
+#[derive(Debug, Default)]
+pub(super) struct Sessions(Mutex<Memory>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    revoked: HashMap<AgentId, CancellationToken>,
+    seen: HashMap<AgentId, Timestamp>,
+}
+
+impl Sessions {
+    /// When each agent came, since this was last asked.
+    pub(super) fn take_seen(&self) -> Vec<(AgentId, Timestamp)> {
+        self.lock().seen.drain().collect()
+    }
+
+    fn came(&self, id: AgentId, at: Timestamp) -> CancellationToken {
+        let mut memory = self.lock();
+        memory.seen.insert(id, at);
+        memory.revoked.entry(id).or_default().clone()
+    }
+
+    fn revoke(&self, id: AgentId) {
+        // Kept, so that a link that is being opened with an older look at the disk finds it.
+        let token = self.lock().revoked.entry(id).or_default().clone();
+        token.cancel();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Access {
+    /// Which agent holds this token. Using a rotated token for the first time ends the old one; coming with the old one
+    /// while a rotation is wanted makes a new token, to be delivered.
+    ///
+    /// Fails with `Malformed`, `Unknown`, `Revoked`, `Throttled` or `Store`.
+    pub async fn agent(&self, credential: &str, peer: IpAddr) -> Result<AgentGrant, AccessError> {
+        let hash = match token::parse(TokenKind::Agent, credential) {
+            Ok(hash) => hash,
+            Err(error) => return Err(self.failed(peer, error.into())),
+        };
+        for _ in 0..TRIES {
+            let Some(found) = self.inner.store.agent_by_token(hash).await? else { break };
+            if found.revoked {
+                return Err(AccessError::Revoked);
+            }
+            if let Some(rotate) = self.go_on_rotating(&found, hash).await? {
+                return self.grant(found.record, rotate);
+            }
+        }
+        Err(self.failed(peer, AccessError::Unknown))
+    }
+
+    /// Takes the next step of a rotation, if there is one, and gives the token to deliver; `None` when another link of
+    /// this agent took a step meanwhile and the token must be looked up again.
+    async fn go_on_rotating(
+        &self,
+        found: &AgentMatch,
+        hash: TokenHash,
+    ) -> Result<Option<Option<Secret>>, AccessError> {
+        let id = found.record.id;
+        Ok(match found.used {
+            UsedToken::Current => Some(None),
+            UsedToken::New => self.inner.store.adopt_token(id, hash).await?.then_some(None),
+            UsedToken::Old => {
+                let (secret, new) = token::make(TokenKind::Agent)?;
+                self.inner.store.renew_token(id, hash, new).await?.then_some(Some(secret))
+            }
+        })
+    }
+
+    fn grant(&self, record: AgentRecord, rotate: Option<Secret>) -> Result<AgentGrant, AccessError> {
+        let revoked = self.inner.sessions.came(record.id, self.inner.clock.now());
+        if revoked.is_cancelled() {
+            return Err(AccessError::Revoked);
+        }
+        Ok(AgentGrant { record, rotate, revoked })
+    }
+
+    /// All agents that are not revoked, oldest first.
+    pub async fn agents(&self) -> Result<Vec<AgentRecord>, AccessError> {
+        Ok(self.inner.store.agents().await?)
+    }
+
+    /// One agent that is not revoked; fails with `NotFound`.
+    pub async fn agent_record(&self, id: AgentId) -> Result<AgentRecord, AccessError> {
+        self.inner.store.agent(id).await?.ok_or(AccessError::NotFound)
+    }
+
+    /// Begins a rotation and gives the new token, to be sent down the agent's link. Without a link it may be dropped: the
+    /// next one gets another. The old token works until a new one has been used once. Fails with `NotFound`.
+    pub async fn rotate_agent(&self, id: AgentId) -> Result<Secret, AccessError> {
+        let (secret, new) = token::make(TokenKind::Agent)?;
+        let begun = self.inner.store.rotate_token(id, new).await?;
+        if begun { Ok(secret) } else { Err(AccessError::NotFound) }
+    }
+
+    /// Takes back an agent's tokens for good, ends its links and unbinds its cameras, which it gives back; fails with
+    /// `NotFound`.
+    pub async fn revoke_agent(&self, id: AgentId) -> Result<Vec<CameraRecord>, AccessError> {
+        let sessions = self.inner.sessions.clone();
+        let now = self.inner.clock.now();
+        let cameras = self.inner.store.revoke_agent(id, now, move || sessions.revoke(id)).await?;
+        cameras.ok_or(AccessError::NotFound)
+    }
+
+    /// Whether an agent was revoked since the program started; from memory, to be asked again after joining.
+    pub fn is_agent_revoked(&self, id: AgentId) -> bool {
+        self.inner.sessions.lock().revoked.get(&id).is_some_and(CancellationToken::is_cancelled)
+    }
+}

@@ -1,0 +1,70 @@
+//! What the gateway remembers: one SQLite file in the data folder, written by one thread and read by a few.
+//!
+//! Every change is one transaction, durable when its method returns. Another process (`oriel keys add --data`) may use
+//! the same file meanwhile. This module knows no secret, only [`TokenHash`]es, and decides nothing about who may do
+//! what: that is [`access`](crate::access).
+
+mod agent;
+mod camera;
+mod camera_claim;
+mod enrollment;
+mod error;
+mod hash;
+mod id;
+mod key;
+mod migrate;
+mod open;
+mod pattern;
+mod readers;
+mod row;
+mod writer;
+
+use std::{path::Path, sync::Arc};
+
+pub(crate) use self::camera_claim::tidy_name;
+pub use self::{
+    agent::{AgentMatch, AgentRecord, UsedToken},
+    camera::{CameraPatch, CameraRecord, NewCamera},
+    camera_claim::BindOutcome,
+    enrollment::{EnrollmentRecord, TradeOutcome},
+    error::StoreError,
+    hash::TokenHash,
+    id::{EnrollmentId, KeyId},
+    key::{KeyRecord, Role, RoleError, Scope},
+    pattern::{CameraPattern, PatternError},
+};
+use self::{readers::Readers, writer::Writer};
+
+/// The database's name in the data folder.
+pub const FILE_NAME: &str = "oriel.db";
+
+/// A cheap handle to the database; clones share it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    writer: Writer,
+    readers: Arc<Readers>,
+}
+
+impl Store {
+    /// Opens the database in `folder`, making both if need be (0700 and 0600), and brings it up to date.
+    ///
+    /// Blocks on the disk. Fails when the database is newer than this program, or cannot be opened or written.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let path = open::prepare(folder)?;
+        let mut connection = open::connect(&path)?;
+        migrate::migrate(&mut connection)?;
+        open::use_wal(&connection)?;
+        Ok(Self { writer: Writer::start(connection)?, readers: Arc::new(Readers::new(path)) })
+    }
+
+    /// Finishes what is queued, closes the file and refuses everything later; may be called again.
+    pub async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+
+    /// Whether another process has changed the database since this was last asked.
+    pub async fn changed_elsewhere(&self) -> Result<bool, StoreError> {
+        self.writer.changed_elsewhere().await
+    }
+}

@@ -1,0 +1,62 @@
+//! What can go wrong with the database.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use oriel_proto::{AgentId, CameraId};
+
+/// Why the store did not do it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The data folder or the file cannot be made or read.
+    #[error("cannot use {path:?}: {source}")]
+    Folder {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// The database was written by a newer program.
+    #[error("the database has version {found}, this program knows up to {known}: use a newer oriel")]
+    Newer {
+        /// The database's version.
+        found: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
+    /// SQLite failed.
+    #[error("database: {0}")]
+    Sqlite(Arc<rusqlite::Error>),
+    /// The writer's thread cannot be started.
+    #[error("cannot start the database's thread: {0}")]
+    Thread(Arc<io::Error>),
+    /// A camera of this id exists.
+    #[error("camera {0} exists already")]
+    Exists(CameraId),
+    /// A camera that a new code names belongs to an agent.
+    #[error("camera {0} belongs to an agent already")]
+    Bound(CameraId),
+    /// A camera that a new code names is reserved for another open code.
+    #[error("camera {0} is named in another open enrollment")]
+    Reserved(CameraId),
+    /// No such agent, or it was revoked.
+    #[error("there is no agent {0}")]
+    NoAgent(AgentId),
+    /// An agent has as many cameras as one may have.
+    #[error("agent {0} has as many cameras as an agent may have")]
+    TooManyCameras(AgentId),
+    /// A value is out of bounds; says which.
+    #[error("{0}")]
+    Invalid(String),
+    /// Too many others wait already; trying again later may help.
+    #[error("the database is overloaded")]
+    Overloaded,
+    /// The store was closed.
+    #[error("the database is closed")]
+    Closed,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(Arc::new(error))
+    }
+}

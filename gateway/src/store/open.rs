@@ -1,0 +1,64 @@
+//! Making, protecting and opening the database file.
+
+use std::{
+    fs::{DirBuilder, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::{FILE_NAME, StoreError};
+
+/// How long a statement waits for another process's transaction: far longer than any of ours takes.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Statements that a connection keeps compiled: more than this module has.
+const STATEMENTS: usize = 64;
+
+/// Makes the folder (0700) and the file (0600) where they are missing; an existing folder is left as it is.
+pub(super) fn prepare(folder: &Path) -> Result<PathBuf, StoreError> {
+    let failed =
+        |path: &Path, error: io::Error| StoreError::Folder { path: path.into(), source: Arc::new(error) };
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| failed(folder, e))?;
+    let path = folder.join(FILE_NAME);
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
+        .map_err(|e| failed(&path, e))?;
+    Ok(path)
+}
+
+/// Opens one connection with the settings that hold for all.
+pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // What was answered survives a power cut (events.md, "Upload").
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+/// Switches the file to a write-ahead log, so that readers and the writer do not wait for each other.
+///
+/// SQLite does not wait its busy time here when two processes switch a new file at once, so it is tried again.
+pub(super) fn use_wal(connection: &Connection) -> Result<(), StoreError> {
+    let mut tries = 50;
+    loop {
+        match connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0)) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && tries > 0 => {
+                tries -= 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            result => return Ok(result.map(|_| ())?),
+        }
+    }
+}
