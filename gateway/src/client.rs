@@ -12,6 +12,7 @@ use serde_json::Value;
 
 pub(crate) use error::ClientError;
 pub(crate) use options::ClientOptions;
+pub(crate) use page::MOST;
 
 /// A gateway answers or refuses a connection within a round trip; longer means that nobody is there.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -95,10 +96,14 @@ impl Client {
     async fn send(&self, request: RequestBuilder) -> Result<Value, ClientError> {
         let answer = request.send().await.map_err(|why| ClientError::unreachable(&self.base, &why))?;
         let status = answer.status();
-        let location = answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).map(str::to_owned);
+        let location =
+            answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).map(str::to_owned);
         let body = self.body(answer).await?;
         if let Some(to) = location.filter(|_| status.is_redirection()) {
-            return Err(ClientError::url(self.base.as_str(), &format!("the server points to {to}; use that")));
+            return Err(ClientError::url(
+                self.base.as_str(),
+                &format!("the server points to {to}; use that"),
+            ));
         }
         if !status.is_success() {
             return Err(ClientError::problem(status.as_u16(), &body));

@@ -8,6 +8,7 @@ mod enroll;
 mod events;
 mod failure;
 mod keys;
+mod offline;
 mod output;
 mod settings;
 mod table;

@@ -16,6 +16,7 @@ use std::{
 
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use ipnet::IpNet;
+use serde::Serialize;
 
 pub use file::ConfigFile;
 pub use value::{Endpoint, PublicUrl, log_filter, parse_duration};
@@ -76,11 +77,12 @@ pub enum ConfigError {
 }
 
 /// The options of a gateway.
-#[derive(Clone, Debug, Parser)]
+#[derive(Clone, Debug, Parser, Serialize)]
 #[command(name = "oriel serve", no_binary_name = true)]
 pub struct Config {
     /// TOML file with any of these options; flags and environment variables win over it
     #[arg(long, env = "ORIEL_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
     pub config: Option<PathBuf>,
     /// Address and port to serve the API, the dashboard and the agents on
     #[arg(long, env = "ORIEL_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
@@ -113,6 +115,7 @@ pub struct Config {
     pub workers: Option<NonZeroUsize>,
     /// How often each agent says that it is there, 1s to 5m
     #[arg(long, env = "ORIEL_HEARTBEAT", value_name = "TIME", default_value = "30s", value_parser = value::heartbeat)]
+    #[serde(serialize_with = "value::write_duration")]
     pub heartbeat: Duration,
     /// What to log: a level (error, warn, info, debug, trace) or a filter such as info,oriel_gateway::link=debug
     #[arg(long, env = "ORIEL_LOG", value_name = "FILTER", default_value = "info", value_parser = log_filter)]
@@ -126,7 +129,7 @@ pub struct Config {
 }
 
 /// How much is accepted from outside; the table `[limits]` of the file.
-#[derive(Clone, Copy, Debug, clap::Args)]
+#[derive(Clone, Copy, Debug, clap::Args, Serialize)]
 pub struct Limits {
     /// HTTP connections open at once; one more is answered 503
     #[arg(id = "limits.connections", long = "limit-connections", env = "ORIEL_LIMIT_CONNECTIONS", value_name = "N",
@@ -147,7 +150,8 @@ pub struct Limits {
 }
 
 /// How a line of the log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
     Text,
@@ -197,6 +201,11 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// A file that says the same.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).unwrap_or_else(|why| format!("# cannot be written: {why}\n"))
     }
 
     /// The certificate chain and the private key, when HTTPS is served.

@@ -30,7 +30,8 @@ impl ClientOptions {
         let text = match (&self.key, &self.key_file) {
             (Some(key), _) => key.expose().trim().to_owned(),
             (None, Some(path)) => {
-                let text = std::fs::read_to_string(path).map_err(|why| ClientError::file(path, &why.to_string()))?;
+                let text =
+                    std::fs::read_to_string(path).map_err(|why| ClientError::file(path, &why.to_string()))?;
                 text.trim().to_owned()
             }
             (None, None) => return Err(ClientError::NoKey),

@@ -77,9 +77,6 @@ mod tests {
         append(&mut whole, json!({"events":[1],"next":"a","complete":true,"coverage":["x"]}), "events");
         append(&mut whole, json!({"events":[2],"next":"b","complete":false,"coverage":["y"]}), "events");
         append(&mut whole, json!({"events":[3],"next":null,"complete":true,"coverage":[]}), "events");
-        assert_eq!(
-            whole,
-            json!({"events":[1,2,3],"next":null,"complete":false,"coverage":["x","y"]})
-        );
+        assert_eq!(whole, json!({"events":[1,2,3],"next":null,"complete":false,"coverage":["x","y"]}));
     }
 }

@@ -130,9 +130,11 @@ impl Cameras {
 impl List {
     async fn run(self) -> Result<(), Failure> {
         let mut query: Vec<(&str, String)> = self.tag.into_iter().map(|tag| ("tag", tag)).collect();
-        query.extend([("q", self.q), ("status", self.status), ("sort", self.sort)].into_iter().filter_map(
-            |(name, value)| value.map(|value| (name, value)),
-        ));
+        query.extend(
+            [("q", self.q), ("status", self.status), ("sort", self.sort)]
+                .into_iter()
+                .filter_map(|(name, value)| value.map(|value| (name, value))),
+        );
         let limit = self.limit.unwrap_or(MOST);
         let list = Client::new(&self.client)?.list(&["cameras"], &query, "cameras", limit).await?;
         if self.json { print_json(&list) } else { print_list("cameras", COLUMNS, &list["cameras"]) }

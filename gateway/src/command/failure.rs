@@ -2,7 +2,7 @@
 
 use std::{io, io::Write, process::ExitCode};
 
-use oriel_gateway::config::ConfigError;
+use oriel_gateway::{access::AccessError, config::ConfigError};
 
 use super::text::visible;
 use crate::client::ClientError;
@@ -22,6 +22,9 @@ pub(crate) enum Failure {
     /// The gateway did not do it.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The data folder did not do it.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// Some of several cameras did not answer; each was named before.
     #[error("{failed} of {asked} cameras did not answer")]
     Cameras {
@@ -80,10 +83,13 @@ impl Failure {
     /// The exit code: 2 usage, 3 refused, 4 camera offline, 1 anything else.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::CommandLine(_) | Self::Usage(_) | Self::Config(_) => USAGE,
+            Self::CommandLine(_)
+            | Self::Usage(_)
+            | Self::Config(_)
+            | Self::Access(AccessError::Invalid(_)) => USAGE,
             Self::Client(error) => client_code(error),
             Self::Cameras { code, .. } => *code,
-            Self::Output(_) | Self::File { .. } | Self::Runtime(_) => OTHER,
+            Self::Access(_) | Self::Output(_) | Self::File { .. } | Self::Runtime(_) => OTHER,
         }
     }
 

@@ -22,7 +22,8 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
 
 /// Control characters, line and paragraph separators, marks that change the direction of writing, invisible joiners.
 fn is_hidden(char: char) -> bool {
-    char.is_control() || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    char.is_control()
+        || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// One line of CSV, after RFC 4180; a cell that a spreadsheet would run as a formula gets a leading `'`.

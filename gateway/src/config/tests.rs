@@ -54,6 +54,21 @@ fn every_type_of_value_can_stand_in_the_file() {
 }
 
 #[test]
+fn what_holds_can_be_written_as_a_file_and_read_back() {
+    let given = [
+        "--heartbeat",
+        "1500ms",
+        "--insecure",
+        "--behind-proxy",
+        "10.0.0.0/8,::1/128",
+        "--metrics-listen=off",
+    ];
+    let shown = Config::load(given).unwrap().to_toml();
+    assert_eq!(load_file(&shown, &[]).unwrap().to_toml(), shown);
+    assert!(shown.contains("heartbeat = \"1500ms\"") && shown.contains("[limits]"));
+}
+
+#[test]
 fn an_unknown_key_is_refused_and_the_nearest_named() {
     for (text, near) in [
         ("listn = 'x'", "\"listen\""),

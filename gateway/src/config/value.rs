@@ -3,6 +3,7 @@
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use http::Uri;
+use serde::{Serialize, Serializer};
 
 /// The largest `limits.body_bytes`: a request of this API is a small JSON object.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -14,6 +15,15 @@ pub enum Endpoint {
     Off,
     /// On this address and port.
     At(SocketAddr),
+}
+
+impl Serialize for Endpoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Off => serializer.serialize_str("off"),
+            Self::At(address) => serializer.collect_str(address),
+        }
+    }
 }
 
 impl FromStr for Endpoint {
@@ -28,7 +38,8 @@ impl FromStr for Endpoint {
 }
 
 /// An `http` or `https` address without path, as devices and people use it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct PublicUrl(String);
 
 impl PublicUrl {
@@ -86,6 +97,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         rest = &rest[digits + letters..];
     }
     if text.is_empty() { Err(wrong()) } else { Ok(total) }
+}
+
+/// A length of time as [`parse_duration`] reads it.
+pub(super) fn write_duration<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    match time.subsec_millis() {
+        0 => serializer.collect_str(&format_args!("{}s", time.as_secs())),
+        _ => serializer.collect_str(&format_args!("{}ms", time.as_millis())),
+    }
 }
 
 /// Reads a filter of log lines and gives it back unchanged.
