@@ -28,10 +28,9 @@ use warp::{Filter, filters::BoxedFilter, reply::Response};
 
 use self::{
     guard::{Admin, Device, Guard, Open},
-    idempotency::Idempotency,
     inbound::{Inbound, inbound},
 };
-pub use self::{inbound::Peer, operations::fallback};
+pub use self::{idempotency::Idempotency, inbound::Peer, operations::fallback};
 use crate::{
     access::{Access, Viewer},
     cameras::Cameras,
@@ -188,6 +187,14 @@ pub fn routes(app: &App) -> BoxedFilter<(Response,)> {
         })
         .boxed();
     endpoints.into_iter().rev().fold(last, |rest, endpoint| endpoint.filter.or(rest).unify().boxed())
+}
+
+/// `/metrics` alone, without a credential, for a listener of its own.
+pub fn metrics_only(app: &App) -> BoxedFilter<(Response,)> {
+    let app = app.clone();
+    let metrics = warp::path!("metrics").and(warp::get()).map(move || answer(operations::metrics_text(&app)));
+    let last = warp::any().map(|| answer(Err(Problem::not_found())));
+    metrics.or(last).unify().boxed()
 }
 
 /// Matches one method.

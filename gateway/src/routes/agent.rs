@@ -9,6 +9,7 @@ use oriel_proto::{
     limits::{CAMERAS_PER_AGENT, Limits},
 };
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info_span};
 use warp::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -122,10 +123,6 @@ async fn open(
             return handshake::refuse(&mut socket, Close::Duplicate).await;
         }
     };
-    // Revoked between the upgrade and joining: from here on revoking finds the link itself.
-    if app.access.is_agent_revoked(grant.record.id) {
-        return handshake::refuse(&mut socket, Close::Revoked).await;
-    }
     if let Err(error) = handshake::welcome(&mut socket, welcome(&app, &link)).await {
         tracing::info!(%error, "left during the handshake");
         return;
@@ -135,7 +132,7 @@ async fn open(
     }
     tracing::info!(session = %link.id(), version = hello.agent.version, "connected");
     let tasks = app.tasks.clone();
-    tasks.spawn(serve(app, socket, link, joined, permit).in_current_span());
+    tasks.spawn(serve(app, socket, link, joined, grant.revoked, permit).in_current_span());
 }
 
 fn facts(grant: &AgentGrant, hello: &Hello, peer: std::net::SocketAddr) -> LinkFacts {

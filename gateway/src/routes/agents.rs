@@ -97,7 +97,6 @@ pub async fn revoke(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Pr
     inbound.query(&[])?;
     let app = &inbound.app;
     let cameras = app.access.revoke_agent(id).await?;
-    app.registry.cut(id, Close::Revoked);
     app.cameras.unbind(cameras);
     tracing::info!(agent = %id, by = inbound.who.0.label(), "agent revoked");
     Ok(reply::no_content())

@@ -4,6 +4,7 @@ use serde_json::json;
 use warp::{http::Method, reply::Response};
 
 use super::{
+    App,
     guard::{Admin, Open},
     inbound::Inbound,
     reply,
@@ -31,7 +32,12 @@ pub async fn readyz(inbound: Inbound<Open>) -> Result<Response, Problem> {
 #[utoipa::path(get, path = "/metrics", tag = "operations",
     responses((status = 200, description = "All metrics", body = String, content_type = "application/openmetrics-text")))]
 pub async fn metrics(inbound: Inbound<Admin>) -> Result<Response, Problem> {
-    let text = inbound.app.metrics.encode().map_err(|_| Problem::internal())?;
+    metrics_text(&inbound.app)
+}
+
+/// The counters as they stand.
+pub(super) fn metrics_text(app: &App) -> Result<Response, Problem> {
+    let text = app.metrics.encode().map_err(|_| Problem::internal())?;
     Ok(reply::body(crate::metrics::MEDIA_TYPE, text))
 }
 

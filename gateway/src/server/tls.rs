@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -12,6 +13,7 @@ use tokio_rustls::{
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     },
 };
+use tokio_util::sync::CancellationToken;
 
 /// Why certificate and key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +61,23 @@ impl Tls {
         Ok(())
     }
 
+    /// Reads the files again at each SIGHUP, until `stop`.
+    pub async fn reload_on_hangup(self, stop: CancellationToken) {
+        let mut hangups = match signal(SignalKind::hangup()) {
+            Ok(hangups) => hangups,
+            Err(error) => return tracing::warn!(%error, "certificates are not read again on SIGHUP"),
+        };
+        loop {
+            tokio::select! {
+                _ = hangups.recv() => match self.reload() {
+                    Ok(()) => tracing::info!("certificate read again"),
+                    Err(error) => tracing::error!(%error, "certificate not read again; the old one stays in use"),
+                },
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
     /// Accepts with what was read last.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.0.config.read().unwrap_or_else(PoisonError::into_inner)))
@@ -66,10 +85,6 @@ impl Tls {
 }
 
 fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    let unreadable = |path: &Path| {
-        let path = path.to_owned();
-        move |why: rustls::pki_types::pem::Error| TlsError::File { path, why: why.to_string() }
-    };
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(unreadable(certificate))?;
@@ -80,4 +95,9 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
         .with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(rustls::pki_types::pem::Error) -> TlsError {
+    let path = path.to_owned();
+    move |why| TlsError::File { path, why: why.to_string() }
 }

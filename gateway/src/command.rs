@@ -1,0 +1,114 @@
+//! The command line: its commands, one file each, and what they share.
+
+mod agents;
+mod cameras;
+mod check_config;
+mod completions;
+mod enroll;
+mod events;
+mod failure;
+mod keys;
+mod offline;
+mod output;
+mod settings;
+mod table;
+mod text;
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
+use oriel_gateway::config::{Config, ConfigFile};
+
+pub(crate) use failure::Failure;
+pub(crate) use settings::{Settings, start_logging};
+
+/// A push gateway for cameras that nobody can reach.
+#[derive(Debug, Parser)]
+#[command(name = "oriel", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Whether the key stands on the command line.
+    #[arg(skip)]
+    key_on_command_line: bool,
+}
+
+/// One command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a one-time code that lets a device join
+    Enroll(enroll::Enroll),
+    /// List, add and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// List devices, revoke them, renew their tokens
+    #[command(subcommand)]
+    Agents(agents::Agents),
+    /// List, show, add, change and remove cameras
+    #[command(subcommand)]
+    Cameras(cameras::Cameras),
+    /// Read the log of one or more cameras
+    Events(events::Events),
+    /// Check the options of `serve` and show what holds
+    CheckConfig(Box<Config>),
+    /// Print the completions of a shell
+    Completions(completions::Completions),
+}
+
+impl Command {
+    /// Runs the command to its end.
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Enroll(enroll) => enroll.run().await,
+            Self::Keys(keys) => keys.run().await,
+            Self::Agents(agents) => agents.run().await,
+            Self::Cameras(cameras) => cameras.run().await,
+            Self::Events(events) => events.run().await,
+            Self::CheckConfig(config) => check_config::run(&config),
+            Self::Completions(completions) => completions.run(),
+        }
+    }
+
+    /// How the process is set up for this command.
+    pub(crate) fn settings(&self) -> Settings {
+        match self {
+            Self::CheckConfig(config) => Settings::of_gateway(config),
+            _ => Settings::of_client(),
+        }
+    }
+}
+
+impl Cli {
+    /// Reads the command line, the environment and, where a command has one, the configuration file.
+    pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
+        let args: Vec<OsString> = args.into_iter().collect();
+        let mut matches = Self::command().try_get_matches_from(&args)?;
+        if let Some((name, path)) = config_file(&matches) {
+            let file = ConfigFile::read(&path)?;
+            let command = Self::command().mut_subcommand(name, |command| file.as_defaults(command));
+            matches = command.try_get_matches_from(&args)?;
+        }
+        let key_on_command_line = has_key_flag(&matches);
+        Ok(Self { key_on_command_line, ..Self::from_arg_matches(&matches)? })
+    }
+
+    /// Says so when the key stands where other users of this machine can read it.
+    pub(crate) fn warn_of_visible_key(&self) {
+        if self.key_on_command_line {
+            tracing::warn!("other users of this machine can see the key on the command line; use --key-file");
+        }
+    }
+}
+
+/// The command that takes a configuration file, and the file.
+fn config_file(matches: &ArgMatches) -> Option<(String, PathBuf)> {
+    let (name, inner) = matches.subcommand()?;
+    let path = inner.try_get_one::<PathBuf>("config").ok()??;
+    Some((name.to_owned(), path.clone()))
+}
+
+fn has_key_flag(matches: &ArgMatches) -> bool {
+    let is_client = matches.ids().any(|id| id == "key_file" || id == "url");
+    let here = is_client && matches.value_source("key") == Some(ValueSource::CommandLine);
+    here || matches.subcommand().is_some_and(|(_, inner)| has_key_flag(inner))
+}

@@ -1,0 +1,69 @@
+//! How the process is set up before a command runs: threads and log.
+
+use std::{io, num::NonZeroUsize};
+
+use oriel_gateway::config::{Config, LogFormat};
+use tokio::runtime::{Builder, Runtime};
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+
+/// How the process is set up before a command runs.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    threads: Threads,
+    log: String,
+    format: LogFormat,
+    /// Whether lines begin with time and module: a gateway's do, what a person reads at a prompt does not.
+    full_lines: bool,
+}
+
+#[derive(Debug)]
+enum Threads {
+    /// The one that started.
+    One,
+    /// This many, or one per core.
+    Workers(Option<NonZeroUsize>),
+}
+
+impl Settings {
+    /// For a command that asks a gateway.
+    pub(crate) fn of_client() -> Self {
+        let log = std::env::var("ORIEL_LOG").unwrap_or_else(|_| "warn".into());
+        Self { threads: Threads::One, log, format: LogFormat::Text, full_lines: false }
+    }
+
+    /// For a command that is a gateway.
+    pub(crate) fn of_gateway(config: &Config) -> Self {
+        let threads = Threads::Workers(config.workers);
+        Self { threads, log: config.log.clone(), format: config.log_format, full_lines: true }
+    }
+
+    /// The runtime that the command runs on.
+    pub(crate) fn runtime(&self) -> io::Result<Runtime> {
+        match self.threads {
+            Threads::One => Builder::new_current_thread().enable_all().build(),
+            Threads::Workers(None) => Builder::new_multi_thread().enable_all().build(),
+            Threads::Workers(Some(n)) => {
+                Builder::new_multi_thread().worker_threads(n.get()).enable_all().build()
+            }
+        }
+    }
+}
+
+/// Starts the log on standard error.
+pub(crate) fn start_logging(settings: &Settings) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&settings.log)
+        .map_err(|why| Failure::usage(format!("the log filter {:?} is wrong: {why}", settings.log)))?;
+    let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter);
+    match (settings.format, settings.full_lines) {
+        (LogFormat::Json, _) => lines.json().flatten_event(true).init(),
+        (LogFormat::Text, true) => lines.with_ansi(is_terminal()).init(),
+        (LogFormat::Text, false) => lines.with_ansi(is_terminal()).without_time().with_target(false).init(),
+    }
+    Ok(())
+}
+
+fn is_terminal() -> bool {
+    io::IsTerminal::is_terminal(&io::stderr())
+}

@@ -1,0 +1,76 @@
+//! Tables for people, out of the JSON that the gateway gave.
+
+use std::io::IsTerminal;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+use super::{
+    Failure,
+    failure::say,
+    output::print_line,
+    text::{local_time, visible},
+};
+
+/// A column: its head, and where in an item its cell stands (a JSON pointer).
+pub(super) type Column = (&'static str, &'static str);
+
+/// Writes a list with one row per item of `items`, or that there are no `what`.
+pub(super) fn print_list(what: &str, columns: &[Column], items: &Value) -> Result<(), Failure> {
+    let items = items.as_array().map(Vec::as_slice).unwrap_or_default();
+    if items.is_empty() {
+        say(&format!("no {what}"));
+        return Ok(());
+    }
+    let mut table = empty();
+    table.set_header(columns.iter().map(|(head, _)| *head));
+    for item in items {
+        table.add_row(columns.iter().map(|(_, pointer)| item.pointer(pointer).map(cell).unwrap_or_default()));
+    }
+    print_line(&table.trim_fmt())
+}
+
+/// Writes one thing with one row per fact, those inside a fact by their path.
+pub(super) fn print_facts(thing: &Value) -> Result<(), Failure> {
+    let mut table = empty();
+    add_facts(&mut table, "", thing);
+    print_line(&table.trim_fmt())
+}
+
+fn add_facts(table: &mut Table, name: &str, value: &Value) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (field, value) in fields {
+                let name = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
+                add_facts(table, &name, value);
+            }
+        }
+        value => {
+            table.add_row([visible(name).into_owned(), cell(value)]);
+        }
+    }
+}
+
+/// A table with lines on a terminal, and without where a program reads it.
+fn empty() -> Table {
+    let mut table = Table::new();
+    if std::io::stdout().is_terminal() {
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    } else {
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    }
+    table
+}
+
+/// A value as people read it.
+fn cell(value: &Value) -> String {
+    let text = match value {
+        Value::Null => "-".into(),
+        Value::Bool(true) => "yes".into(),
+        Value::Bool(false) => "no".into(),
+        Value::String(text) => local_time(text),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(" "),
+        Value::Number(_) | Value::Object(_) => value.to_string(),
+    };
+    visible(&text).into_owned()
+}
