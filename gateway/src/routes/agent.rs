@@ -162,11 +162,26 @@ fn refused(app: &App, reason: &'static str) {
 }
 
 /// Runs a joined link until it ends.
-async fn serve(app: App, socket: impl Socket, link: Link, joined: Joined, _permit: OwnedSemaphorePermit) {
+async fn serve(
+    app: App,
+    socket: impl Socket,
+    link: Link,
+    joined: Joined,
+    revoked: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+) {
     app.metrics.agents.inc();
     let mut inbox = AgentInbox { app: app.clone(), link: link.clone(), joined: Arc::new(joined) };
-    let end =
-        pump::run(socket, &link, &mut inbox, app.settings.heartbeat, Arc::clone(&app.metrics.link)).await;
+    let pump = pump::run(socket, &link, &mut inbox, app.settings.heartbeat, Arc::clone(&app.metrics.link));
+    let cut_when_revoked = async {
+        revoked.cancelled().await;
+        link.close(Close::Revoked);
+        std::future::pending().await
+    };
+    let end = tokio::select! {
+        end = pump => end,
+        never = cut_when_revoked => never,
+    };
     app.metrics.agents.dec();
     tracing::info!(session = %link.id(), ?end, "disconnected");
     let cameras = inbox.joined.cameras();
