@@ -3,6 +3,7 @@
 mod cameras;
 mod claims;
 mod opening;
+mod tokens;
 mod writing;
 
 use oriel_proto::{AgentId, CameraId, Timestamp};
