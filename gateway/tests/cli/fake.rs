@@ -56,7 +56,8 @@ impl Fake {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
-        let answers: Answers = answers.iter().map(|(on, status, body)| (*on, *status, (*body).into())).collect();
+        let answers: Answers =
+            answers.iter().map(|(on, status, body)| (*on, *status, (*body).into())).collect();
         let seen = asked.clone();
         thread::spawn(move || listener.incoming().flatten().for_each(|stream| one(stream, &answers, &seen)));
         Self { address, scheme, asked }
@@ -83,10 +84,8 @@ fn answer(stream: &mut (impl Read + Write), answers: &Answers, asked: &Mutex<Vec
     let Some(request) = read(stream) else { return };
     let fits = |on: &str| request.line.starts_with(on);
     let unknown = (404, r#"{"code":"not_found","detail":"no such thing"}"#.to_owned());
-    let (status, body) = answers
-        .iter()
-        .find(|(on, ..)| fits(on))
-        .map_or(unknown, |(_, status, body)| (*status, body.clone()));
+    let (status, body) =
+        answers.iter().find(|(on, ..)| fits(on)).map_or(unknown, |(_, status, body)| (*status, body.clone()));
     asked.lock().unwrap().push(request);
     let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     let _ = stream.write_all((head + &body).as_bytes()).and_then(|()| stream.flush());

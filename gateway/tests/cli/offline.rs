@@ -1,12 +1,10 @@
 //! What the command line promises without a gateway: options, keys and codes in a data folder, completions.
 
-#[path = "cli/run.rs"]
-mod run;
-
 use std::os::unix::fs::PermissionsExt;
 
-use run::{command, finish, oriel};
 use serde_json::Value;
+
+use super::run::{command, finish, oriel};
 
 #[test]
 fn wrong_usage_is_one_line_and_exit_code_2() {
