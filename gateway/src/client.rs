@@ -50,7 +50,7 @@ impl Client {
             http = http.no_proxy();
         }
         let http = http.build().map_err(|why| ClientError::unreachable(&base, &why))?;
-        Ok(Self { http, base, key: options.key()? })
+        Ok(Self { http, base, key: options.key.read()? })
     }
 
     /// Reads what is at `path`.

@@ -16,7 +16,7 @@ mod text;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use oriel_gateway::config::{Config, ConfigFile};
 
 pub(crate) use failure::Failure;
@@ -28,9 +28,6 @@ pub(crate) use settings::{Settings, start_logging};
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Whether the key stands on the command line.
-    #[arg(skip)]
-    key_on_command_line: bool,
 }
 
 /// One command.
@@ -88,15 +85,7 @@ impl Cli {
             let command = Self::command().mut_subcommand(name, |command| file.as_defaults(command));
             matches = command.try_get_matches_from(&args)?;
         }
-        let key_on_command_line = has_key_flag(&matches);
-        Ok(Self { key_on_command_line, ..Self::from_arg_matches(&matches)? })
-    }
-
-    /// Says so when the key stands where other users of this machine can read it.
-    pub(crate) fn warn_of_visible_key(&self) {
-        if self.key_on_command_line {
-            tracing::warn!("other users of this machine can see the key on the command line; use --key-file");
-        }
+        Ok(Self::from_arg_matches(&matches)?)
     }
 }
 
@@ -105,10 +94,4 @@ fn config_file(matches: &ArgMatches) -> Option<(String, PathBuf)> {
     let (name, inner) = matches.subcommand()?;
     let path = inner.try_get_one::<PathBuf>("config").ok()??;
     Some((name.to_owned(), path.clone()))
-}
-
-fn has_key_flag(matches: &ArgMatches) -> bool {
-    let is_client = matches.ids().any(|id| id == "key_file" || id == "url");
-    let here = is_client && matches.value_source("key") == Some(ValueSource::CommandLine);
-    here || matches.subcommand().is_some_and(|(_, inner)| has_key_flag(inner))
 }

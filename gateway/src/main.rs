@@ -20,6 +20,5 @@ fn run() -> Result<(), Failure> {
     let cli = Cli::read(std::env::args_os())?;
     let settings = cli.command.settings();
     command::start_logging(&settings)?;
-    cli.warn_of_visible_key();
     settings.runtime().map_err(Failure::Runtime)?.block_on(cli.command.run())
 }

@@ -150,7 +150,8 @@ fn known(error: &(dyn Error + 'static)) -> Option<String> {
 fn tls_reason(error: &TlsError) -> String {
     let TlsError::InvalidCertificate(why) = error else { return format!("TLS failed: {error}") };
     match why {
-        CertificateError::UnknownIssuer => {
+        // A bad signature is what an authority of the same name but another key leaves.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "its certificate is from an authority that is not trusted here; name its file with --ca".into()
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::{ArgMatches, Args, Command, FromArgMatches, parser::ValueSource};
 use oriel_proto::Secret;
 
 use super::ClientError;
@@ -12,31 +13,81 @@ use super::ClientError;
 pub(crate) struct ClientOptions {
     /// Address of the gateway
     #[arg(long, env = "ORIEL_URL", value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    pub(crate) url: String,
-    /// File with the API key
-    #[arg(long, env = "ORIEL_KEY_FILE", value_name = "FILE")]
-    pub(crate) key_file: Option<PathBuf>,
-    /// The API key itself; other users of this machine can see it on a command line
-    #[arg(long, env = "ORIEL_KEY", value_name = "KEY", hide_env_values = true)]
-    pub(crate) key: Option<Secret>,
+    pub(super) url: String,
+    #[command(flatten)]
+    pub(super) key: KeyOptions,
     /// PEM file with the only authorities whose certificates are accepted [default: the platform's]
     #[arg(long, env = "ORIEL_CA", value_name = "FILE")]
-    pub(crate) ca: Option<PathBuf>,
+    pub(super) ca: Option<PathBuf>,
 }
 
-impl ClientOptions {
-    /// The key: given itself, else in its file.
-    pub(super) fn key(&self) -> Result<Secret, ClientError> {
-        let text = match (&self.key, &self.key_file) {
-            (Some(key), _) => key.expose().trim().to_owned(),
-            (None, Some(path)) => {
-                let text =
-                    std::fs::read_to_string(path).map_err(|why| ClientError::file(path, &why.to_string()))?;
-                text.trim().to_owned()
+/// Where the key is: a flag wins over the environment, and of two flags the key itself over its file.
+#[derive(Clone, Debug)]
+pub(super) enum KeyOptions {
+    None,
+    File(PathBuf),
+    Environment(Secret),
+    CommandLine(Secret),
+}
+
+/// The flags and variables behind [`KeyOptions`].
+#[derive(clap::Args)]
+struct KeyArgs {
+    /// File with the API key
+    #[arg(long, env = "ORIEL_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// The API key itself; other users of this machine can see it on a command line
+    #[arg(long, env = "ORIEL_KEY", value_name = "KEY", hide_env_values = true)]
+    key: Option<Secret>,
+}
+
+impl KeyOptions {
+    /// The key itself; says so when it stands where other users of this machine can read it.
+    pub(super) fn read(&self) -> Result<Secret, ClientError> {
+        let text = match self {
+            Self::None => return Err(ClientError::NoKey),
+            Self::File(path) => {
+                std::fs::read_to_string(path).map_err(|why| ClientError::file(path, &why.to_string()))?
             }
-            (None, None) => return Err(ClientError::NoKey),
+            Self::Environment(key) => key.expose().to_owned(),
+            Self::CommandLine(key) => {
+                tracing::warn!(
+                    "other users of this machine can see the key on the command line; use --key-file"
+                );
+                key.expose().to_owned()
+            }
         };
-        let printable = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if printable { Ok(text.into()) } else { Err(ClientError::NotAKey) }
+        let key = text.trim();
+        let is_word = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_word { Ok(key.into()) } else { Err(ClientError::NotAKey) }
+    }
+}
+
+impl FromArgMatches for KeyOptions {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let KeyArgs { key_file, key } = KeyArgs::from_arg_matches(matches)?;
+        let flag = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+        Ok(match (key, key_file) {
+            (Some(key), _) if flag("key") => Self::CommandLine(key),
+            (_, Some(path)) if flag("key_file") => Self::File(path),
+            (Some(key), _) => Self::Environment(key),
+            (None, Some(path)) => Self::File(path),
+            (None, None) => Self::None,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for KeyOptions {
+    fn augment_args(command: Command) -> Command {
+        KeyArgs::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        KeyArgs::augment_args_for_update(command)
     }
 }

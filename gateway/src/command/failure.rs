@@ -2,6 +2,7 @@
 
 use std::{io, io::Write, process::ExitCode};
 
+use clap::error::ErrorKind;
 use oriel_gateway::{access::AccessError, config::ConfigError};
 
 use super::text::visible;
@@ -74,6 +75,11 @@ impl Failure {
             Self::CommandLine(error) | Self::Config(ConfigError::Usage(error)) if !error.use_stderr() => {
                 let _ = error.print();
                 return ExitCode::SUCCESS;
+            }
+            Self::CommandLine(error)
+                if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
+            {
+                let _ = error.print();
             }
             _ => say(&format!("oriel: {self}")),
         }

@@ -1,0 +1,10 @@
+//! What the command line promises, run as the program that users run.
+
+#![allow(clippy::unwrap_used, reason = "what these helpers cannot do fails the test")]
+
+mod client;
+mod events;
+mod fake;
+mod offline;
+mod run;
+mod tls;
