@@ -48,8 +48,9 @@ pub mod routes;
 pub mod server;
 pub mod store;
 
-use std::{io as std_io, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use oriel_proto::{AgentId, CameraId};
 use tokio::{
     net::TcpListener,
     sync::Semaphore,
@@ -107,7 +108,7 @@ pub enum StartError {
         /// The address.
         address: std::net::SocketAddr,
         /// What the system said.
-        why: std_io::Error,
+        why: std::io::Error,
     },
 }
 
@@ -151,6 +152,16 @@ impl Gateway {
     /// Who may do what; for the command that runs the gateway.
     pub fn access(&self) -> &Access {
         &self.app.access
+    }
+
+    /// Who is connected.
+    pub fn registry(&self) -> &Registry {
+        &self.app.registry
+    }
+
+    /// The agents that these cameras are bound to.
+    pub fn owners<'a>(&self, cameras: impl Iterator<Item = &'a CameraId>) -> HashSet<AgentId> {
+        cameras.filter_map(|camera| self.app.cameras.record(camera)?.agent).collect()
     }
 
     /// Listens where the configuration says.
