@@ -183,7 +183,10 @@ pub fn encoded_len<T: Serialize + ?Sized>(value: &T) -> usize {
 
 /// What tells two events with one identity apart: the first 16 bytes of the SHA-256 of the event's MessagePack, without `was`.
 pub fn digest(event: &Event) -> Digest {
-    let bare = Event { was: None, ..event.clone() };
+    let mut bare = Event { was: None, ..event.clone() };
+    // Keys stand in the order of their bytes, whatever order the map of this build keeps.
+    bare.data.sort_keys();
+    bare.data.values_mut().for_each(serde_json::Value::sort_all_objects);
     let bytes = rmp_serde::to_vec_named(&bare).unwrap_or_default();
     let hash = Sha256::digest(bytes);
     let mut first = [0; 16];
