@@ -34,7 +34,11 @@ impl EventFilter {
 /// `text` without case, each character by itself: lower-casing a whole text would write a final sigma differently from the one
 /// inside a word, and a part of a text would no longer be found in the whole.
 fn folded(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+    text.chars()
+        .flat_map(char::to_lowercase)
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,1 @@
+//! Any value of every type.
