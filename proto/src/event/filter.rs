@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn every_character_folds_as_its_upper_and_lower_case_do() {
-        for c in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
+        // No character beyond these has a case.
+        for c in (0..=0x1_ffff).filter_map(char::from_u32) {
             assert!(c.to_lowercase().flat_map(fold).eq(fold(c)), "{c:?}");
             assert!(c.to_uppercase().flat_map(fold).eq(fold(c)), "{c:?}");
         }
