@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::{samples, wire};
 use oriel_proto::{AgentFrame, DecodeError, GatewayFrame, codec::Frame, decode, encode};
 use rmpv::Value;
@@ -138,4 +140,105 @@ fn an_unknown_variant_inside_a_frame_fails_its_question_only() {
         let DecodeError::Unreadable { tag, id, .. } = error else { panic!("{name}: {error}") };
         assert_eq!((tag.as_str(), id), ("Request", samples::id()));
     }
+}
+
+#[test]
+fn what_an_error_repeats_of_a_frame_is_short() {
+    let long = "Ü".repeat(5_000);
+    let Err(DecodeError::Unknown { tag, id }) = decode::<AgentFrame>(&wire::frame(&long, vec![id_field()]))
+    else {
+        panic!("not unknown")
+    };
+    assert_eq!((tag, id), ("Ü".repeat(32), Some(samples::id())));
+    let call = Value::Map(vec![(wire::text(&long), Value::Map(vec![]))]);
+    let request = vec![id_field(), (wire::text("call"), call)];
+    let Err(DecodeError::Unreadable { why, .. }) = decode::<GatewayFrame>(&wire::frame("Request", request))
+    else {
+        panic!("not unreadable")
+    };
+    assert!(why.len() <= 200, "{why}");
+}
+
+/// Every field that a frame may lack; all others are required, and none may become so later.
+const MAY_BE_ABSENT: &[&str] = &[
+    "Bound/acked",
+    "Camera/abilities",
+    "Camera/classes",
+    "Camera/spools",
+    "Camera/tags",
+    "Events/after",
+    "Events/bucket_ms",
+    "Events/from",
+    "Events/have",
+    "Events/kinds",
+    "Events/limit",
+    "Events/lost",
+    "Events/severity",
+    "Events/text",
+    "Events/to",
+    "Fail/retry_after_ms",
+    "Head/next",
+    "Head/prev",
+    "Health/cameras",
+    "Hello/features",
+    "Image/max_age_ms",
+    "Images/bucket_ms",
+    "Images/count",
+    "Images/from",
+    "Images/to",
+    "Notice/camera",
+    "Notice/epoch",
+    "Watch/classes",
+    "Watch/events",
+    "Welcome/features",
+    "acked/hash",
+    "agent/clock_offset_ms",
+    "agent/rtt_ms",
+    "cameras/why",
+    "event/data",
+    "event/image_at",
+    "event/was",
+    "events/data",
+    "events/image_at",
+    "events/was",
+    "health/why",
+];
+
+/// For each field of the frame, named by its map and itself: whether it reads without.
+fn absences<F: Frame>(frame: &F) -> Vec<(String, bool)> {
+    let bytes = encode(frame).unwrap();
+    let mut fields = Vec::new();
+    wire::maps(&mut wire::tree(&bytes), "", &mut |path, entries| {
+        fields.extend((0..entries.len()).map(|i| (path.to_owned(), i)));
+    });
+    let mut nth = 0;
+    let absent = fields.into_iter().map(|(path, i)| {
+        // Fields of a map follow each other from 0; a map begins where the count does.
+        nth += usize::from(i == 0);
+        let (mut tree, mut seen, mut key) = (wire::tree(&bytes), 0, String::new());
+        wire::maps(&mut tree, "", &mut |_, entries| {
+            seen += usize::from(!entries.is_empty());
+            if seen == nth && key.is_empty() {
+                key = entries.remove(i).0.as_str().unwrap().to_owned();
+                seen += 1_000;
+            }
+        });
+        let parent = path.rsplit('/').next().unwrap().to_owned();
+        (path, format!("{parent}/{key}"), decode::<F>(&wire::bytes(&tree)).is_ok())
+    });
+    absent.filter(|(path, ..)| !path.contains("/data")).map(|(_, name, reads)| (name, reads)).collect()
+}
+
+#[test]
+fn only_optional_fields_may_be_absent() {
+    let agent = samples::agent().into_iter().flat_map(|(_, frame)| absences(&frame));
+    let gateway = samples::gateway().into_iter().flat_map(|(_, frame)| absences(&frame));
+    let mut found = BTreeSet::new();
+    for (name, reads) in agent.chain(gateway) {
+        assert_eq!(reads, MAY_BE_ABSENT.contains(&name.as_str()), "{name}");
+        if reads {
+            found.insert(name);
+        }
+    }
+    assert!(found.iter().eq(MAY_BE_ABSENT), "no sample has one of these");
 }
