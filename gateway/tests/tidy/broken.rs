@@ -135,6 +135,14 @@ fn a_test_that_naps_is_found() {
         finds(habits::no_naps, "a/tests/b.rs", nap, 1);
         finds(habits::no_naps, "a/src/b.rs", nap, 0);
     }
+    let paused = concat!("#[tokio::test(start_paused = true)]\ntokio::time::sle", "ep(s).await;");
+    finds(habits::no_naps, "a/tests/b.rs", paused, 0);
+    finds(
+        habits::no_naps,
+        "a/tests/b.rs",
+        &format!("{paused}\nstd::{}", concat!("thread::sle", "ep(s);")),
+        3,
+    );
     finds(habits::no_naps, "a/tests/b.rs", "advance(s).await; is_asleep();", 0);
 }
 
