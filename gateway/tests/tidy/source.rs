@@ -58,10 +58,7 @@ impl Source {
     /// Whether the path is one of these, or a file in the folder beside such a module (`link` is `link.rs` and `link/*`).
     pub(crate) fn belongs_to(&self, modules: &[&str]) -> bool {
         let rest = |module: &&str| self.path.strip_prefix(module).map(str::to_owned);
-        modules
-            .iter()
-            .filter_map(|module| rest(module))
-            .any(|rest| rest.is_empty() || rest.starts_with(['.', '/']))
+        modules.iter().filter_map(rest).any(|rest| rest.is_empty() || rest.starts_with(['.', '/']))
     }
 
     /// Numbered lines without comments.
