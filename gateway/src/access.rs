@@ -10,11 +10,19 @@ mod enrollment;
 mod error;
 mod key;
 mod ring;
+#[cfg(test)]
+mod tests;
 mod throttle;
 mod token;
 mod viewer;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 pub use self::{
     agent::AgentGrant,
@@ -41,6 +49,8 @@ struct Inner {
     ring: Arc<Ring>,
     sessions: Arc<Sessions>,
     throttle: Throttle,
+    /// Whether the keys on disk may differ from those in memory.
+    stale: AtomicBool,
 }
 
 impl Access {
@@ -62,6 +72,7 @@ impl Access {
                 ring: Arc::new(ring),
                 sessions: Arc::default(),
                 throttle: Throttle::new(),
+                stale: AtomicBool::new(false),
             }),
         })
     }
@@ -70,12 +81,19 @@ impl Access {
     /// agents were last seen, forgets addresses that have calmed down.
     pub async fn tick(&self) -> Result<(), AccessError> {
         self.inner.throttle.forget_calm();
+        if self.inner.store.changed_elsewhere().await? {
+            self.inner.stale.store(true, Ordering::Relaxed);
+        }
+        if self.inner.stale.swap(false, Ordering::Relaxed)
+            && let Err(error) = self.reload_keys().await
+        {
+            // A change is told only once, so what failed must be remembered.
+            self.inner.stale.store(true, Ordering::Relaxed);
+            return Err(error);
+        }
         let seen = self.inner.sessions.take_seen();
         if !seen.is_empty() {
             self.inner.store.touch_agents(seen).await?;
-        }
-        if self.inner.store.changed_elsewhere().await? {
-            self.reload_keys().await?;
         }
         Ok(())
     }

@@ -4,13 +4,17 @@ mod agents;
 mod cameras;
 mod check_config;
 mod completions;
+#[cfg(feature = "demo")]
+mod demo;
 mod enroll;
 mod events;
 mod failure;
 mod keys;
 mod offline;
 mod output;
+mod serve;
 mod settings;
+mod stop;
 mod table;
 mod text;
 
@@ -33,6 +37,11 @@ pub(crate) struct Cli {
 /// One command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run the gateway
+    Serve(Box<Config>),
+    /// Run a gateway and simulated cameras, to try it out
+    #[cfg(feature = "demo")]
+    Demo(demo::Demo),
     /// Make a one-time code that lets a device join
     Enroll(enroll::Enroll),
     /// List, add and revoke API keys
@@ -56,6 +65,9 @@ impl Command {
     /// Runs the command to its end.
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self {
+            Self::Serve(config) => serve::run(*config).await,
+            #[cfg(feature = "demo")]
+            Self::Demo(demo) => demo.run().await,
             Self::Enroll(enroll) => enroll.run().await,
             Self::Keys(keys) => keys.run().await,
             Self::Agents(agents) => agents.run().await,
@@ -69,7 +81,9 @@ impl Command {
     /// How the process is set up for this command.
     pub(crate) fn settings(&self) -> Settings {
         match self {
-            Self::CheckConfig(config) => Settings::of_gateway(config),
+            Self::Serve(config) | Self::CheckConfig(config) => Settings::of_gateway(config),
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => Settings::of_demo(),
             _ => Settings::of_client(),
         }
     }

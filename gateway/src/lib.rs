@@ -1,5 +1,243 @@
-//! The Oriel gateway as a library: a value that is started, serves a listener and stops.
+//! The Oriel gateway: HTTP questions travel down the socket that a camera's agent keeps open, and answers come back.
+//!
+//! # Layout
+//!
+//! From the edge inwards; each may use what stands below it, never what stands above.
+//!
+//! - [`server`]: the accept loop: TLS, limits, time limits, graceful stop; [`io`] is a connection.
+//! - [`routes`]: the URL table, and one file per resource; [`openapi`] describes them.
+//! - [`problem`]: every failure as an HTTP answer.
+//! - [`events`]: a camera's log.
+//! - [`cameras`]: the known cameras, and who is connected.
+//! - [`access`]: who is asking, and what may they see; [`store`] keeps what must survive.
+//! - [`relay`]: asks a camera, with one deadline.
+//! - [`registry`]: who is connected.
+//! - [`link`]: one connected agent: its pump, outbox and pending questions.
+//! - [`config`], [`clock`] and [`metrics`] serve all of them; only this file reads the whole configuration.
+//!
+//! # The path of a request
+//!
+//! `GET /v1/cameras/porch/events`, step by step:
+//!
+//! 1. `server.rs` accepts the connection, names the request and notes where it came from.
+//! 2. `routes.rs` finds the line of its table; `routes/guard.rs` asks [`access`] who is asking.
+//! 3. `routes/events.rs` asks [`cameras`] whether the caller may see the camera, and reads the query into types.
+//! 4. `events.rs` makes the camera's question of it.
+//! 5. `relay.rs` finds the link and waits for the answer until the deadline.
+//! 6. `registry.rs` gives a clone of the link; the map's lock is gone by then.
+//! 7. `link.rs` takes a ticket from `link/pending.rs` and puts the question into `link/outbox.rs`.
+//! 8. `link/pump.rs` encodes it and sends it down the socket. The agent's `session.rs` hands it to `jobs.rs`, which
+//!    reads the camera's `spool.rs` and answers.
+//! 9. `link/pump.rs` decodes the answer and completes the ticket in `link/pending.rs`.
+//! 10. `events.rs` gathers the pieces and says what they cover; `routes/events.rs` answers 200 with JSON, or
+//!     `problem.rs` says what went wrong.
 
 pub mod access;
+pub mod cameras;
+pub mod clock;
 pub mod config;
+pub mod events;
+pub mod io;
+pub mod link;
+pub mod metrics;
+pub mod openapi;
+pub mod problem;
+pub mod registry;
+pub mod relay;
+pub mod routes;
+pub mod server;
 pub mod store;
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use oriel_proto::{AgentId, CameraId};
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{
+    access::{Access, AccessError},
+    cameras::Cameras,
+    config::Config,
+    link::Close,
+    metrics::Metrics,
+    registry::Registry,
+    relay::Relay,
+    routes::{App, Parts, Settings},
+    server::{
+        Server,
+        admission::Admission,
+        tls::{Tls, TlsError},
+    },
+    store::{Store, StoreError},
+};
+
+/// How long sockets and tasks may take to end when the gateway stops.
+const END_WITHIN: Duration = Duration::from_secs(2);
+
+/// Connections that the metrics listener serves at once.
+const METRICS_CONNECTIONS: usize = 32;
+
+/// A gateway that is ready to serve.
+#[derive(Debug)]
+pub struct Gateway {
+    config: Config,
+    app: App,
+    store: Store,
+    tls: Option<Tls>,
+}
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The credentials cannot be read.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {why}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        why: std::io::Error,
+    },
+}
+
+/// Where a gateway listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For the API and the agents.
+    pub main: TcpListener,
+    /// For `/metrics` without a key.
+    pub metrics: Option<TcpListener>,
+}
+
+impl Gateway {
+    /// Opens the data folder and reads what is in it.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let store = Store::open(&config.data)?;
+        let access = Access::open(store.clone()).await?;
+        let metrics = Arc::new(Metrics::default());
+        let registry = Registry::default();
+        let cameras = Cameras::load(store.clone(), registry.clone()).await?;
+        let tls = config.tls().map(|(certificate, key)| Tls::read(certificate, key)).transpose()?;
+        let app = Arc::new(Parts {
+            access,
+            cameras,
+            relay: Relay::new(registry.clone(), Arc::clone(&metrics)),
+            registry,
+            metrics,
+            settings: Settings {
+                public_url: config.public_url.as_ref().map(ToString::to_string),
+                heartbeat: config.heartbeat,
+                body_bytes: config.limits.body_bytes,
+            },
+            agent_permits: Arc::new(Semaphore::new(config.limits.agents)),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            idempotency: routes::Idempotency::default(),
+        });
+        Ok(Self { config, app, store, tls })
+    }
+
+    /// Who may do what; for the command that runs the gateway.
+    pub fn access(&self) -> &Access {
+        &self.app.access
+    }
+
+    /// Who is connected.
+    pub fn registry(&self) -> &Registry {
+        &self.app.registry
+    }
+
+    /// The agents that these cameras are bound to.
+    pub fn owners<'a>(&self, cameras: impl Iterator<Item = &'a CameraId>) -> HashSet<AgentId> {
+        cameras.filter_map(|camera| self.app.cameras.record(camera)?.agent).collect()
+    }
+
+    /// Listens where the configuration says.
+    pub fn listen(&self) -> Result<Listeners, StartError> {
+        let listen = |address| server::listen(address).map_err(|why| StartError::Listen { address, why });
+        Ok(Listeners {
+            main: listen(self.config.listen)?,
+            metrics: self.config.metrics_listen.address().map(listen).transpose()?,
+        })
+    }
+
+    /// Serves until `stop`; then lets open answers finish, ends every socket and task, and closes the store.
+    pub async fn serve(self, listeners: Listeners, stop: CancellationToken) {
+        let app = &self.app;
+        app.tasks.spawn(tick(Arc::clone(app)));
+        if let Some(tls) = self.tls.clone() {
+            app.tasks.spawn(tls.reload_on_hangup(app.stopping.clone()));
+        }
+        if let Some(listener) = listeners.metrics {
+            app.tasks.spawn(self.metrics_server().run(listener, app.stopping.clone()));
+        }
+        let stopping = app.stopping.clone();
+        let begin_to_stop = async {
+            stop.cancelled().await;
+            stopping.cancel();
+        };
+        tokio::join!(self.server().run(listeners.main, app.stopping.clone()), begin_to_stop);
+        for link in app.registry.links() {
+            link.close(Close::Restart);
+        }
+        app.tasks.close();
+        if timeout(END_WITHIN, app.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = app.tasks.len(), "some tasks did not end in time");
+        }
+        self.store.close().await;
+    }
+
+    fn server(&self) -> Server {
+        let (limits, metrics) = (&self.config.limits, Arc::clone(&self.app.metrics));
+        Server {
+            routes: routes::routes(&self.app),
+            tls: self.tls.clone(),
+            admission: Admission::new(
+                limits.connections,
+                limits.connections_per_address,
+                Arc::clone(&metrics),
+            ),
+            proxies: self.config.behind_proxy.clone(),
+            metrics,
+        }
+    }
+
+    fn metrics_server(&self) -> Server {
+        let metrics = Arc::<Metrics>::default();
+        Server {
+            routes: routes::metrics_only(&self.app),
+            tls: None,
+            admission: Admission::new(METRICS_CONNECTIONS, METRICS_CONNECTIONS, Arc::clone(&metrics)),
+            proxies: Vec::new(),
+            metrics,
+        }
+    }
+}
+
+/// What is done every second: access takes note of what another process changed.
+async fn tick(app: App) {
+    let mut second = interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = second.tick() => {
+                if let Err(error) = app.access.tick().await {
+                    tracing::error!(%error, "access");
+                }
+            }
+            () = app.stopping.cancelled() => return,
+        }
+    }
+}

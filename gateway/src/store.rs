@@ -17,6 +17,8 @@ mod open;
 mod pattern;
 mod readers;
 mod row;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::{path::Path, sync::Arc};

@@ -1,6 +1,6 @@
 //! API keys: making, listing, revoking, and telling who holds one.
 
-use std::{collections::HashSet, net::IpAddr};
+use std::{collections::HashSet, net::IpAddr, sync::atomic::Ordering};
 
 use oriel_proto::{
     Secret, Timestamp,
@@ -46,7 +46,10 @@ impl Access {
                 self.inner.throttle.fail(peer)?;
                 let key = self.inner.store.key_by_hash(hash).await?.ok_or(AccessError::Unknown)?;
                 let viewer = Viewer::new(key, self.inner.clock.clone());
-                self.inner.ring.remember(hash, viewer).ok_or(AccessError::Unknown)?
+                let viewer = self.inner.ring.remember(hash, viewer).ok_or(AccessError::Unknown)?;
+                // Another process may have removed it since it was read: the next tick looks again.
+                self.inner.stale.store(true, Ordering::Relaxed);
+                viewer
             }
         };
         viewer.check().map(|()| viewer)

@@ -3,7 +3,7 @@
 use std::{io, io::Write, process::ExitCode};
 
 use clap::error::ErrorKind;
-use oriel_gateway::{access::AccessError, config::ConfigError};
+use oriel_gateway::{StartError, access::AccessError, config::ConfigError};
 
 use super::text::visible;
 use crate::client::ClientError;
@@ -26,6 +26,9 @@ pub(crate) enum Failure {
     /// The data folder did not do it.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// The gateway cannot start.
+    #[error(transparent)]
+    Start(#[from] StartError),
     /// Some of several cameras did not answer; each was named before.
     #[error("{failed} of {asked} cameras did not answer")]
     Cameras {
@@ -95,7 +98,9 @@ impl Failure {
             | Self::Access(AccessError::Invalid(_)) => USAGE,
             Self::Client(error) => client_code(error),
             Self::Cameras { code, .. } => *code,
-            Self::Access(_) | Self::Output(_) | Self::File { .. } | Self::Runtime(_) => OTHER,
+            Self::Access(_) | Self::Start(_) | Self::Output(_) | Self::File { .. } | Self::Runtime(_) => {
+                OTHER
+            }
         }
     }
 

@@ -33,6 +33,12 @@ impl Settings {
         Self { threads: Threads::One, log, format: LogFormat::Text, full_lines: false }
     }
 
+    /// For a gateway that is looked at rather than relied on.
+    #[cfg(feature = "demo")]
+    pub(crate) fn of_demo() -> Self {
+        Self { threads: Threads::Workers(None), ..Self::of_client() }
+    }
+
     /// For a command that is a gateway.
     pub(crate) fn of_gateway(config: &Config) -> Self {
         let threads = Threads::Workers(config.workers);

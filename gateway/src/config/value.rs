@@ -17,6 +17,16 @@ pub enum Endpoint {
     At(SocketAddr),
 }
 
+impl Endpoint {
+    /// The address, if there is one.
+    pub const fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::Off => None,
+            Self::At(address) => Some(address),
+        }
+    }
+}
+
 impl Serialize for Endpoint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

@@ -153,6 +153,7 @@ fn revoke(db: &Connection, id: AgentId, now: Timestamp) -> Result<Option<Vec<Cam
     }
     let mut cameras = camera::select(db, "WHERE agent = ?1 ORDER BY id", [key])?;
     db.prepare_cached("UPDATE cameras SET agent = NULL WHERE agent = ?1")?.execute([key])?;
+    db.prepare_cached("DELETE FROM removed_cameras WHERE agent = ?1")?.execute([key])?;
     cameras.iter_mut().for_each(|camera| camera.agent = None);
     Ok(Some(cameras))
 }

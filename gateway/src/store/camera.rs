@@ -59,14 +59,19 @@ impl Store {
         self.readers.run(move |db| find(db, &id)).await
     }
 
-    /// Makes a camera that belongs to nobody yet. A removed one may come back this way.
+    /// Makes a camera that belongs to nobody yet. An agent that it was removed from may
+    /// bring it again if its pattern allows that.
     ///
     /// Fails with `Exists`, or `Invalid` when name or tags are out of bounds.
     pub async fn create_camera(&self, camera: NewCamera, now: Timestamp) -> Result<CameraRecord, StoreError> {
         check(camera.name.as_deref(), Some(&camera.tags))?;
         let write = move |db: &Connection| match find(db, &camera.id)? {
             Some(_) => Err(StoreError::Exists(camera.id)),
-            None => insert(db, camera, now),
+            None => {
+                db.prepare_cached("DELETE FROM removed_cameras WHERE camera = ?1")?
+                    .execute([camera.id.as_str()])?;
+                insert(db, camera, now)
+            }
         };
         self.writer.run(write, |_| ()).await
     }
@@ -146,11 +151,10 @@ pub(super) fn select(
     Ok(cameras)
 }
 
-/// Makes a camera that did not exist, bound to nobody; whoever removed one of this name before is forgotten.
+/// Makes a camera that did not exist, bound to nobody.
 pub(super) fn insert(db: &Connection, camera: NewCamera, now: Timestamp) -> Result<CameraRecord, StoreError> {
     let NewCamera { id, name, tags } = camera;
     let name = name.unwrap_or_else(|| id.to_string());
-    db.prepare_cached("DELETE FROM removed_cameras WHERE camera = ?1")?.execute([id.as_str()])?;
     db.prepare_cached("INSERT INTO cameras (id, name, tags, created_at) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![id.as_str(), name, row::json(&tags)?, now.as_micros()])?;
     Ok(CameraRecord { id, name, tags, agent: None, created_at: now, last_seen_at: None })

@@ -25,14 +25,14 @@ pub(super) fn prepare(folder: &Path) -> Result<PathBuf, StoreError> {
         |path: &Path, error: io::Error| StoreError::Folder { path: path.into(), source: Arc::new(error) };
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| failed(folder, e))?;
     let path = folder.join(FILE_NAME);
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
-        .map_err(|e| failed(&path, e))?;
+    let protect = || {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
+        if file.metadata()?.permissions().mode() & 0o077 != 0 {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        Ok(())
+    };
+    protect().map_err(|e| failed(&path, e))?;
     Ok(path)
 }
 

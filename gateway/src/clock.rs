@@ -1,0 +1,150 @@
+//! Wall-clock time as the API reads and writes it.
+
+use std::time::{Duration, SystemTime};
+
+use oriel_proto::Timestamp;
+
+/// Seconds and milliseconds are told apart here: 10^11 ms is March 1973, 10^11 s the year 5138.
+const MILLIS_FROM: f64 = 1e11;
+
+/// The time now.
+pub fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+/// RFC 3339, UTC, with microseconds; a time outside the years 1 to 9999 is held at the nearest one.
+pub fn format(time: Timestamp) -> String {
+    let micros = time.as_micros();
+    let bound = if micros < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+    format!("{:.6}", jiff::Timestamp::from_microsecond(micros).unwrap_or(bound))
+}
+
+/// Why a text is not a time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not a time: give RFC 3339 (2026-11-22T08:15:30Z), now, -15m, -2h, -7d, YYYYMMDDhhmmss[.mmm], or Unix seconds or milliseconds"
+)]
+pub struct TimeError(String);
+
+/// Reads a time in any form that the API takes, seen from `now`.
+pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, TimeError> {
+    relative(text, now)
+        .or_else(|| digits(text))
+        .or_else(|| number(text))
+        .or_else(|| rfc3339(text))
+        .ok_or_else(|| TimeError(text.chars().take(80).collect()))
+}
+
+/// Reads a span such as `90s`, `15m`, `2h`, `7d` or `500ms`.
+pub fn parse_span(text: &str) -> Option<Duration> {
+    let split = text.find(|c: char| !c.is_ascii_digit())?;
+    let (amount, unit) = text.split_at(split);
+    let amount: u64 = amount.parse().ok()?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    amount.checked_mul(millis).map(Duration::from_millis)
+}
+
+fn relative(text: &str, now: Timestamp) -> Option<Timestamp> {
+    if text == "now" {
+        return Some(now);
+    }
+    Some(now.before(parse_span(text.strip_prefix('-')?)?))
+}
+
+/// `YYYYMMDDhhmmss` with optional `.mmm`, UTC.
+fn digits(text: &str) -> Option<Timestamp> {
+    let (whole, millis) = text.split_once('.').unwrap_or((text, ""));
+    let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if whole.len() != 14 || millis.len() > 3 || !all_digits(whole) || !all_digits(millis) {
+        return None;
+    }
+    let field = |range: std::ops::Range<usize>| whole[range].parse::<i8>().ok();
+    let date = jiff::civil::Date::new(whole[0..4].parse().ok()?, field(4..6)?, field(6..8)?).ok()?;
+    let time = jiff::civil::Time::new(field(8..10)?, field(10..12)?, field(12..14)?, 0).ok()?;
+    let seconds = date.to_datetime(time).to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
+    let millis: i64 = format!("{millis:0<3}").parse().ok()?;
+    Some(Timestamp::from_millis(seconds.checked_mul(1_000)?.checked_add(millis)?))
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "the range was checked")]
+fn number(text: &str) -> Option<Timestamp> {
+    if !text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-') {
+        return None;
+    }
+    let value: f64 = text.parse().ok()?;
+    let micros = if value.abs() >= MILLIS_FROM { value * 1e3 } else { value * 1e6 };
+    (micros.abs() < 9e17).then(|| Timestamp::from_micros(micros.round() as i64))
+}
+
+/// A `+` that arrived as a space is understood.
+fn rfc3339(text: &str) -> Option<Timestamp> {
+    // jiff reads more than RFC 3339 does; a date, a time and an offset must all be there.
+    let text = text.replace(' ', "+");
+    let time = text.get(10..11)?;
+    if !time.eq_ignore_ascii_case("t") {
+        return None;
+    }
+    let parsed: jiff::Timestamp = text.parse().ok()?;
+    Some(Timestamp::from_micros(parsed.as_microsecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+    fn millis(text: &str) -> Option<i64> {
+        parse(text, NOW).ok().map(|time| time.as_micros() / 1_000)
+    }
+
+    #[test]
+    fn every_form_of_time_is_read() {
+        let same = 1_700_000_000_123;
+        for text in [
+            "2023-11-14T22:13:20.123Z",
+            "2023-11-14T23:13:20.123+01:00",
+            "2023-11-14T23:13:20.123 01:00",
+            "20231114221320.123",
+            "1700000000.123",
+            "1700000000123",
+        ] {
+            assert_eq!(millis(text), Some(same), "{text}");
+        }
+        assert_eq!(millis("now"), Some(1_700_000_000_000));
+        assert_eq!(millis("-15m"), Some(1_700_000_000_000 - 900_000));
+        assert_eq!(millis("-7d"), Some(1_700_000_000_000 - 604_800_000));
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "-",
+            "tomorrow",
+            "Tue, 14 Nov 2023 22:13:20 GMT",
+            "20231314221320",
+            "1e400",
+            "-5y",
+            "2023-11-14",
+        ] {
+            assert!(parse(text, NOW).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_written_time_reads_back() {
+        for micros in [0, 1, -1, 1_700_000_000_123_456] {
+            let time = Timestamp::from_micros(micros);
+            assert_eq!(parse(&format(time), NOW), Ok(time));
+        }
+        assert!(format(Timestamp::MAX).starts_with("9999-"));
+    }
+}

@@ -1,0 +1,165 @@
+//! `oriel demo`: a gateway and simulated cameras in one process, with nothing to set up and nothing left behind.
+
+mod fleet;
+
+use std::{io, net::SocketAddr, path::PathBuf};
+
+use oriel_gateway::{
+    Gateway, Listeners,
+    config::{Config, Endpoint},
+    server,
+};
+use oriel_proto::{CameraId, Secret};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    Failure,
+    output::{print, print_json},
+    serve::admin_key,
+    stop,
+};
+
+/// Where the gateway listens unless told otherwise.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// Where the metrics are unless told otherwise.
+const METRICS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
+
+/// Options of `oriel demo`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// How many cameras to simulate
+    #[arg(long, value_name = "N", default_value = "9", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    cameras: u16,
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080, or a free port]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Address and port of /metrics [default: 127.0.0.1:9464, or a free port]
+    #[arg(long, value_name = "ADDR")]
+    metrics_listen: Option<SocketAddr>,
+    /// Keep the data in this folder instead of a temporary one
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Print one line of JSON once all cameras are connected
+    #[arg(long)]
+    json: bool,
+}
+
+/// A data folder, which may vanish with the demo.
+enum Folder {
+    Kept(PathBuf),
+    Temporary(tempfile::TempDir),
+}
+
+impl Folder {
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::Kept(path) => path.clone(),
+            Self::Temporary(folder) => folder.path().to_owned(),
+        }
+    }
+}
+
+impl Demo {
+    /// Runs until a signal.
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let stop = stop::on_signal().map_err(Failure::Runtime)?;
+        let folder = match &self.data {
+            Some(path) => Folder::Kept(path.clone()),
+            None => Folder::Temporary(tempfile::Builder::new().prefix("oriel-demo-").tempdir()?),
+        };
+        let listeners = Listeners {
+            main: listen(self.listen, LISTEN)?,
+            metrics: Some(listen(self.metrics_listen, METRICS)?),
+        };
+        let (url, metrics_url) = (url(&listeners.main)?, listeners.metrics.as_ref().map(url).transpose()?);
+        let gateway = Gateway::start(self.config(&listeners, folder.path())?).await?;
+        let key = admin_key(gateway.access(), "demo").await?;
+        let fleet = fleet::Fleet::new(&gateway, &folder.path(), &url, self.cameras).await?;
+        let cameras = fleet.cameras();
+        let connected = fleet::all_connected(gateway.registry(), cameras.clone());
+        let (tasks, stop_fleet) = (TaskTracker::new(), CancellationToken::new());
+        fleet.start(&tasks, &stop_fleet);
+        let serving = gateway.serve(listeners, stop.clone());
+        let announce = async {
+            tokio::select! {
+                () = connected => self.announce(&url, metrics_url.as_deref(), &key, &cameras, &folder),
+                () = stop.cancelled() => Ok(()),
+            }
+        };
+        let stopping = async {
+            stop.cancelled().await;
+            // The agents first: each says goodbye to a gateway that still listens.
+            stop_fleet.cancel();
+        };
+        let ((), announced, ()) = tokio::join!(serving, announce, stopping);
+        tasks.close();
+        tasks.wait().await;
+        announced
+    }
+
+    fn config(&self, listeners: &Listeners, data: PathBuf) -> io::Result<Config> {
+        Ok(Config {
+            listen: listeners.main.local_addr()?,
+            metrics_listen: Endpoint::Off,
+            data,
+            ..Config::default()
+        })
+    }
+
+    fn announce(
+        &self,
+        url: &str,
+        metrics_url: Option<&str>,
+        key: &Secret,
+        cameras: &[CameraId],
+        folder: &Folder,
+    ) -> Result<(), Failure> {
+        let (key, data) = (key.expose(), folder.path());
+        if self.json {
+            return print_json(&json!({
+                "url": url, "key": key, "cameras": cameras, "metrics_url": metrics_url, "data": data,
+                "pid": std::process::id(),
+            }));
+        }
+        let first = cameras.first().map_or("porch", CameraId::as_str);
+        let leaves = match folder {
+            Folder::Kept(path) => format!("stops everything; {} stays", path.display()),
+            Folder::Temporary(_) => "stops everything and leaves nothing behind".to_owned(),
+        };
+        print(&format!(
+            "{} simulated cameras are connected to {url}
+
+  key  {key}
+
+Ask for all cameras, and for the log of one:
+
+  curl -H 'Authorization: Bearer {key}' {url}/v1/cameras
+  curl -H 'Authorization: Bearer {key}' '{url}/v1/cameras/{first}/events?limit=5'
+
+Ctrl-C {leaves}.
+",
+            cameras.len()
+        ))
+    }
+}
+
+/// Listens where told; without being told, where usual, or on a free port when that one is taken.
+fn listen(told: Option<SocketAddr>, usual: SocketAddr) -> Result<TcpListener, Failure> {
+    let at = |address: SocketAddr| {
+        server::listen(address).map_err(|why| oriel_gateway::StartError::Listen { address, why }.into())
+    };
+    let Some(told) = told else {
+        return at(usual).or_else(|_: Failure| {
+            tracing::warn!("port {} is taken: using a free one", usual.port());
+            at(SocketAddr::new(usual.ip(), 0))
+        });
+    };
+    at(told)
+}
+
+fn url(listener: &TcpListener) -> io::Result<String> {
+    Ok(format!("http://{}", listener.local_addr()?))
+}

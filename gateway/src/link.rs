@@ -1,0 +1,116 @@
+//! Link: a cheap handle to one connected agent. The socket itself belongs to one task, the pump.
+//!
+//! [`Link::call`] takes a [`Ticket`] before anything is sent; dropping the ticket takes the question back, whether it still
+//! waits in the outbox or has already gone down the socket.
+
+pub mod close;
+pub mod handshake;
+mod heartbeat;
+mod outbox;
+mod pending;
+pub mod pump;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use oriel_proto::{
+    AgentId, Call, CameraId, GatewayFrame, InstanceId, RequestId, Secret, SessionId, Timestamp,
+    frame::{AgentFacts, Bound, RefusalCode},
+};
+use tokio::time::Instant;
+
+pub use self::{
+    close::Close,
+    pending::{CallError, Piece, Ticket},
+    pump::Inbox,
+};
+use self::{outbox::Outbox, pending::Pending};
+
+/// A handle to one connected agent; clones share it.
+#[derive(Clone, Debug)]
+pub struct Link(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    facts: LinkFacts,
+    outbox: Outbox,
+    pending: Pending,
+}
+
+/// What is known of a connection from its handshake.
+#[derive(Clone, Debug)]
+pub struct LinkFacts {
+    /// Names this connection; another one of the same agent has another name.
+    pub id: SessionId,
+    /// Whose token it was opened with.
+    pub agent: AgentId,
+    /// The agent's state folder.
+    pub instance: InstanceId,
+    /// Which dial of that folder this is.
+    pub generation: u64,
+    /// The agent program.
+    pub program: AgentFacts,
+    /// Where it connected from.
+    pub peer: SocketAddr,
+    /// When it was accepted.
+    pub since: Timestamp,
+}
+
+impl Link {
+    /// A link whose pump has not begun.
+    pub fn new(facts: LinkFacts) -> Self {
+        Self(Arc::new(Shared { facts, outbox: Outbox::default(), pending: Pending::default() }))
+    }
+
+    /// What is known of the connection.
+    pub fn facts(&self) -> &LinkFacts {
+        &self.0.facts
+    }
+
+    /// The connection's name.
+    pub fn id(&self) -> SessionId {
+        self.0.facts.id
+    }
+
+    /// Asks `camera`; the agent is told the time left until `deadline`. Fails at once when the link has ended or too many
+    /// questions are open on it; the answer comes through the ticket.
+    pub fn call(&self, camera: CameraId, call: Call, deadline: Instant) -> Result<Ticket, CallError> {
+        let ticket = Ticket::take(self, RequestId::new())?;
+        self.0.outbox.ask(ticket.id(), camera, call, deadline)?;
+        Ok(ticket)
+    }
+
+    /// Tells the agent that a camera is taken.
+    pub fn bound(&self, bound: Bound) {
+        self.0.outbox.tell(GatewayFrame::Bound(bound));
+    }
+
+    /// Tells the agent that a camera is not taken, or no longer.
+    pub fn refused(&self, camera: CameraId, code: RefusalCode, message: String) {
+        self.0.outbox.tell(GatewayFrame::Refused { camera, code, message });
+    }
+
+    /// Gives the agent a new token; a later one replaces one that has not been sent yet.
+    pub fn rotate(&self, token: Secret) {
+        self.0.outbox.token(token);
+    }
+
+    /// Ends the link now: open questions fail, the agent is told why.
+    pub fn close(&self, why: Close) {
+        self.0.outbox.close(why);
+    }
+
+    /// Ends the link when its open questions are answered, at the latest after `within`.
+    pub fn retire(&self, within: Duration) {
+        self.0.outbox.retire(Instant::now() + within);
+    }
+
+    /// Whether the pump has ended.
+    pub fn is_closed(&self) -> bool {
+        self.0.pending.is_closed()
+    }
+
+    /// How many questions wait for an answer.
+    pub fn open_calls(&self) -> usize {
+        self.0.pending.len()
+    }
+}

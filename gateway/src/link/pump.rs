@@ -1,0 +1,299 @@
+//! The one task that owns a camera socket: it sends what the outbox holds, hands answers to who waits for them, and gives
+//! everything else to an [`Inbox`].
+//!
+//! Neither direction waits for the other: one poll writes what the socket takes and reads what it has.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use oriel_proto::{
+    AgentFrame, CameraId, DecodeError, Failure, FailureCode, GatewayFrame, ImageClass, Timestamp, decode,
+    encode,
+    frame::{Announce, Events, Health, Lost},
+};
+use tokio::{
+    task::yield_now,
+    time::{Instant, Sleep, sleep_until},
+};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::{
+    Close, Link,
+    handshake::{self, Socket, violation},
+    heartbeat::{Heartbeat, Verdict},
+};
+use crate::metrics::LinkMetrics;
+
+/// What comes up a socket unasked. Nothing here may wait: not for the disk, not for anybody.
+pub trait Inbox: Send {
+    /// A camera, or a change of its facts.
+    fn camera(&mut self, announce: Announce);
+    /// A camera that the agent serves no longer.
+    fn gone(&mut self, camera: CameraId);
+    /// All cameras have been announced.
+    fn ready(&mut self);
+    /// New events.
+    fn events(&mut self, events: Events);
+    /// Events that will never come.
+    fn lost(&mut self, lost: Lost);
+    /// A new picture.
+    fn fresh(&mut self, camera: CameraId, class: ImageClass, at: Timestamp);
+    /// How agent and cameras are.
+    fn health(&mut self, health: Health);
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub enum End {
+    /// The agent closed it, with this code if it gave one.
+    ByAgent(Option<u16>),
+    /// The gateway closed it.
+    ByGateway(Close),
+    /// The network did.
+    Broken(Box<Error>),
+}
+
+/// Runs a link until it ends; afterwards every waiter has its answer and late tickets are refused.
+pub async fn run<S: Socket, I: Inbox>(
+    socket: S,
+    link: &Link,
+    inbox: &mut I,
+    heartbeat: Duration,
+    metrics: Arc<LinkMetrics>,
+) -> End {
+    let heartbeat = Heartbeat::new(heartbeat, Instant::now());
+    let mut alarm = pin!(sleep_until(heartbeat.alarm()));
+    let mut pump =
+        Pump { socket, link, frames: VecDeque::new(), message: None, unflushed: false, heartbeat, metrics };
+    let end = loop {
+        if let Err(end) = pump.step(inbox, alarm.as_mut()).await {
+            break end;
+        }
+    };
+    link.0.pending.close();
+    if let End::ByGateway(why) = end {
+        handshake::refuse(&mut pump.socket, why).await;
+    }
+    end
+}
+
+struct Pump<'a, S> {
+    socket: S,
+    link: &'a Link,
+    /// Taken from the outbox, not yet given to the socket.
+    frames: VecDeque<GatewayFrame>,
+    /// Encoded, and waiting for the socket to take it.
+    message: Option<Message>,
+    unflushed: bool,
+    heartbeat: Heartbeat,
+    metrics: Arc<LinkMetrics>,
+}
+
+/// What one poll of the socket came to.
+enum Step {
+    /// The outbox has frames and the socket has room.
+    Queued,
+    /// The outbox says that the link is to end.
+    Closing(Close),
+    Received(Message),
+    Alarm,
+    Ended(End),
+}
+
+impl<S: Socket> Pump<'_, S> {
+    async fn step<I: Inbox>(&mut self, inbox: &mut I, mut alarm: Pin<&mut Sleep>) -> Result<(), End> {
+        match std::future::poll_fn(|cx| self.poll(cx, alarm.as_mut())).await {
+            Step::Queued => {
+                // Others that are about to ask get their frames into the same flush.
+                yield_now().await;
+                self.link.0.outbox.drain(Instant::now(), &mut self.frames);
+                Ok(())
+            }
+            Step::Closing(why) => Err(End::ByGateway(why)),
+            Step::Received(message) => {
+                self.heartbeat.heard(Instant::now());
+                self.receive(message, inbox)
+            }
+            Step::Alarm => self.look(alarm),
+            Step::Ended(end) => Err(end),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, alarm: Pin<&mut Sleep>) -> Poll<Step> {
+        self.link.0.outbox.pump.register(cx.waker());
+        if let Some(why) = self.link.0.outbox.closing() {
+            return Poll::Ready(Step::Closing(why));
+        }
+        if let Poll::Ready(Err(error)) = self.poll_send(cx) {
+            return Poll::Ready(Step::Ended(broken(error)));
+        }
+        if self.is_drained() && self.link.0.outbox.has_frames() {
+            return Poll::Ready(Step::Queued);
+        }
+        match Pin::new(&mut self.socket).poll_next(cx) {
+            Poll::Ready(Some(Ok(message))) => return Poll::Ready(Step::Received(message)),
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Step::Ended(broken(error))),
+            Poll::Ready(None) => return Poll::Ready(Step::Ended(End::ByAgent(None))),
+            Poll::Pending => {}
+        }
+        match self.link.0.outbox.retiring() {
+            Some(_) if self.link.open_calls() == 0 && self.is_drained() => {
+                Poll::Ready(Step::Closing(Close::Superseded))
+            }
+            _ => self.poll_alarm(cx, alarm),
+        }
+    }
+
+    /// Whether everything taken from the outbox was given to the socket.
+    fn is_drained(&self) -> bool {
+        self.frames.is_empty() && self.message.is_none()
+    }
+
+    /// Gives the socket all that it takes; pending means that it takes no more for now.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut socket = Pin::new(&mut self.socket);
+        loop {
+            if self.message.is_none() {
+                self.message = self.frames.pop_front().and_then(encoded);
+            }
+            if self.message.is_none() && self.frames.is_empty() {
+                break;
+            }
+            std::task::ready!(socket.as_mut().poll_ready(cx))?;
+            if let Some(message) = self.message.take() {
+                socket.as_mut().start_send(message)?;
+                self.unflushed = true;
+            }
+        }
+        if self.unflushed {
+            std::task::ready!(socket.poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_alarm(&self, cx: &mut Context<'_>, mut alarm: Pin<&mut Sleep>) -> Poll<Step> {
+        let due =
+            self.link.0.outbox.retiring().map_or(self.heartbeat.alarm(), |by| by.min(self.heartbeat.alarm()));
+        if due < alarm.deadline() {
+            alarm.as_mut().reset(due);
+        }
+        alarm.poll(cx).map(|()| Step::Alarm)
+    }
+
+    fn look(&self, alarm: Pin<&mut Sleep>) -> Result<(), End> {
+        let now = Instant::now();
+        if self.link.0.outbox.retiring().is_some_and(|by| by <= now) {
+            return Err(End::ByGateway(Close::Superseded));
+        }
+        match self.heartbeat.judge(now) {
+            Verdict::Alive(next) => {
+                alarm.reset(next);
+                Ok(())
+            }
+            Verdict::Silent => Err(End::ByGateway(Close::Silent)),
+        }
+    }
+
+    fn receive<I: Inbox>(&mut self, message: Message, inbox: &mut I) -> Result<(), End> {
+        match message {
+            Message::Binary(bytes) => match decode(&bytes) {
+                Ok(frame) => {
+                    self.metrics.frames_in.inc();
+                    let cost = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                    self.frame(frame, cost, inbox)
+                }
+                Err(DecodeError::Violation(violation)) => {
+                    self.metrics.violations.inc();
+                    tracing::warn!(session = %self.link.id(), %violation, "broken frame");
+                    Err(End::ByGateway(Close::Violation(violation.close_code())))
+                }
+                Err(DecodeError::Unknown { tag, id }) => {
+                    self.unknown(&tag, id);
+                    Ok(())
+                }
+                Err(DecodeError::Unreadable { tag, id, .. }) => {
+                    self.unknown(&tag, Some(id));
+                    Ok(())
+                }
+            },
+            Message::Close(frame) => Err(End::ByAgent(frame.map(|frame| frame.code.into()))),
+            Message::Ping(_) | Message::Pong(_) => Ok(()),
+            Message::Text(_) | Message::Frame(_) => Err(End::ByGateway(Close::NotBinary)),
+        }
+    }
+
+    fn frame<I: Inbox>(&mut self, frame: AgentFrame, cost: u32, inbox: &mut I) -> Result<(), End> {
+        let pending = &self.link.0.pending;
+        let waited_for = match frame {
+            AgentFrame::Reply { id, answer } => pending.reply(id, answer),
+            AgentFrame::Part { id, n, body } => {
+                pending.part(id, n, body, cost).map_err(|_| End::ByGateway(Close::OverCredit))?
+            }
+            AgentFrame::Done { id, trailer } => pending.done(id, trailer),
+            AgentFrame::Fail(fail) => pending.fail(fail.id, fail.into_failure()),
+            AgentFrame::Hello(_) => return Err(End::ByGateway(Close::Violation(1002))),
+            unasked => {
+                deliver(unasked, inbox);
+                true
+            }
+        };
+        if !waited_for {
+            self.metrics.late_frames.inc();
+        }
+        Ok(())
+    }
+
+    /// A frame of a newer agent: counted and skipped; a question that it answers fails.
+    fn unknown(&self, tag: &str, id: Option<oriel_proto::RequestId>) {
+        self.metrics.unknown_frames.inc();
+        tracing::debug!(session = %self.link.id(), tag, "unknown frame");
+        if let Some(id) = id {
+            let why = format!("the camera answered with a {tag} frame that this gateway cannot read");
+            self.link.0.pending.fail(id, Failure::new(FailureCode::Internal, why));
+        }
+    }
+}
+
+/// Gives the inbox what came unasked.
+fn deliver<I: Inbox>(frame: AgentFrame, inbox: &mut I) {
+    match frame {
+        AgentFrame::Camera(announce) => inbox.camera(announce),
+        AgentFrame::Gone { camera } => inbox.gone(camera),
+        AgentFrame::Ready {} => inbox.ready(),
+        AgentFrame::Events(events) => inbox.events(events),
+        AgentFrame::Lost(lost) => inbox.lost(lost),
+        AgentFrame::Fresh { camera, class, at } => inbox.fresh(camera, class, at),
+        AgentFrame::Health(health) => inbox.health(health),
+        // Answers and Hello were taken before.
+        AgentFrame::Hello(_)
+        | AgentFrame::Reply { .. }
+        | AgentFrame::Part { .. }
+        | AgentFrame::Done { .. }
+        | AgentFrame::Fail(_) => {}
+    }
+}
+
+/// The frame's message. A frame that cannot be written is left out: its asker gets no answer before the deadline.
+fn encoded(frame: GatewayFrame) -> Option<Message> {
+    match encode(&frame) {
+        Ok(bytes) => Some(Message::Binary(bytes.into())),
+        Err(error) => {
+            tracing::error!(%error, "frame not sent");
+            None
+        }
+    }
+}
+
+fn broken(error: Error) -> End {
+    match violation(&error) {
+        Some(close) => End::ByGateway(close),
+        None => End::Broken(Box::new(error)),
+    }
+}

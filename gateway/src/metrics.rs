@@ -1,0 +1,134 @@
+//! Every metric in one struct, in the text format that Prometheus reads.
+
+use std::sync::Arc;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+/// What the gateway counts.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// HTTP requests by route and status.
+    pub requests: Family<RequestLabels, Counter>,
+    /// Open HTTP connections.
+    pub connections: Gauge,
+    /// HTTP connections refused because a limit was reached.
+    pub connections_refused: Counter,
+    /// Connected agents.
+    pub agents: Gauge,
+    /// Agent sockets refused, by reason.
+    pub agents_refused: Family<ReasonLabels, Counter>,
+    /// How questions to cameras ended.
+    pub calls: Family<OutcomeLabels, Counter>,
+    /// Seconds from question to first piece of the answer.
+    pub call_seconds: Histogram,
+    /// What happens on camera sockets.
+    pub link: Arc<LinkMetrics>,
+}
+
+/// What happens on camera sockets.
+#[derive(Debug, Default)]
+pub struct LinkMetrics {
+    /// Frames that agents sent.
+    pub frames_in: Counter,
+    /// Pieces of answers that nobody waited for any more.
+    pub late_frames: Counter,
+    /// Frames of an unknown kind.
+    pub unknown_frames: Counter,
+    /// Broken frames, each of which closed its socket.
+    pub violations: Counter,
+    /// Uploaded events and losses that came although this gateway did not ask for them.
+    pub unwanted_events: Counter,
+}
+
+/// How an HTTP request ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// The method.
+    pub method: &'static str,
+    /// The status.
+    pub status: u16,
+}
+
+/// Why something was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabels {
+    /// A stable word.
+    pub reason: &'static str,
+}
+
+/// How a question to a camera ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabels {
+    /// `ok` or the problem's code.
+    pub outcome: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("oriel"),
+            requests: Family::default(),
+            connections: Gauge::default(),
+            connections_refused: Counter::default(),
+            agents: Gauge::default(),
+            agents_refused: Family::default(),
+            calls: Family::default(),
+            call_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
+            link: Arc::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    /// The metrics as text.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("http_requests", "HTTP requests by method and status", self.requests.clone());
+        registry.register("http_connections", "Open HTTP connections", self.connections.clone());
+        registry.register(
+            "http_connections_refused",
+            "HTTP connections refused because a limit was reached",
+            self.connections_refused.clone(),
+        );
+        registry.register("agents", "Connected agents", self.agents.clone());
+        registry.register("agents_refused", "Agent sockets refused", self.agents_refused.clone());
+        registry.register("calls", "Questions to cameras by outcome", self.calls.clone());
+        registry.register_with_unit(
+            "call",
+            "Time from question to the first piece of the answer",
+            Unit::Seconds,
+            self.call_seconds.clone(),
+        );
+        let link = &self.link;
+        registry.register("frames_received", "Frames that agents sent", link.frames_in.clone());
+        registry.register(
+            "frames_late",
+            "Pieces of answers that nobody waited for",
+            link.late_frames.clone(),
+        );
+        registry.register("frames_unknown", "Frames of an unknown kind", link.unknown_frames.clone());
+        registry.register("frames_broken", "Frames that closed their socket", link.violations.clone());
+        registry.register("events_unwanted", "Uploads that were not asked for", link.unwanted_events.clone());
+    }
+}
+
+/// The media type of [`Metrics::encode`].
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -1,0 +1,212 @@
+//! The URL table: every path with its method, guard and handler on one screen.
+//!
+//! A line reads `METHOD Guard path => handler`. The guard is part of the handler's signature, so a line that names another one
+//! does not compile. [`endpoints`] gives the table to the server, to the API document's test and to the access tests.
+
+pub mod agent;
+pub mod agents;
+pub mod cameras;
+pub mod enroll;
+pub mod enrollments;
+pub mod events;
+pub mod guard;
+mod idempotency;
+pub mod inbound;
+pub mod keys;
+pub mod operations;
+mod page;
+pub mod query;
+mod reply;
+pub mod stream;
+
+use std::sync::Arc;
+
+use oriel_proto::{AgentId, CameraId};
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use warp::{Filter, filters::BoxedFilter, reply::Response};
+
+use self::{
+    guard::{Admin, Device, Guard, Open},
+    inbound::{Inbound, inbound},
+};
+pub use self::{idempotency::Idempotency, inbound::Peer, operations::fallback};
+use crate::{
+    access::{Access, Viewer},
+    cameras::Cameras,
+    metrics::Metrics,
+    problem::Problem,
+    registry::Registry,
+    relay::Relay,
+    store::{EnrollmentId, KeyId},
+};
+
+/// The routes that ask for no credential. Everything else does.
+pub const OPEN: &[&str] = &["/healthz", "/readyz", "/v1/enroll"];
+
+/// What handlers work with; clones share it.
+pub type App = Arc<Parts>;
+
+/// The gateway's parts.
+#[derive(Debug)]
+pub struct Parts {
+    /// Who is asking.
+    pub access: Access,
+    /// Known cameras.
+    pub cameras: Cameras,
+    /// Connected agents.
+    pub registry: Registry,
+    /// Questions to cameras.
+    pub relay: Relay,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Values from the configuration.
+    pub settings: Settings,
+    /// Room for agent sockets.
+    pub agent_permits: Arc<Semaphore>,
+    /// Every task that outlives its request.
+    pub tasks: TaskTracker,
+    /// Set when the gateway begins to stop.
+    pub stopping: CancellationToken,
+    /// Answers to repeated requests.
+    pub idempotency: Idempotency,
+}
+
+/// What handlers need of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where callers reach this gateway, when it is not what they typed.
+    pub public_url: Option<String>,
+    /// How often agents ping.
+    pub heartbeat: std::time::Duration,
+    /// The largest request body in bytes.
+    pub body_bytes: usize,
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The method.
+    pub method: &'static str,
+    /// The path, parameters as `{id}`.
+    pub path: String,
+    /// The guard's name.
+    pub guard: &'static str,
+    filter: BoxedFilter<(Response,)>,
+}
+
+macro_rules! table {
+    ($app:expr; $($method:ident $guard:ident $($lead:literal)/+ $(/ { $id:ty } $(/ $tail:literal)*)? => $handler:path;)+) => {
+        vec![$({
+            let path = concat!($("/", $lead),+ $(, "/{id}" $(, "/", $tail)*)?);
+            endpoint!($app, $method, $guard, path, warp::path!($($lead)/+ $(/ $id $(/ $tail)*)?), [$($id)?], $handler)
+        }),+]
+    };
+}
+
+macro_rules! endpoint {
+    ($app:expr, $method:ident, $guard:ident, $path:expr, $filter:expr, [], $handler:path) => {
+        Endpoint {
+            method: stringify!($method),
+            path: $path.to_owned(),
+            guard: <$guard as Guard>::NAME,
+            filter: $filter
+                .and(method(stringify!($method)))
+                .and(inbound::<$guard>($app.clone()))
+                .then(|inbound: Result<Inbound<$guard>, Problem>| async move {
+                    answer(match inbound {
+                        Ok(inbound) => $handler(inbound).await,
+                        Err(problem) => Err(problem),
+                    })
+                })
+                .boxed(),
+        }
+    };
+    ($app:expr, $method:ident, $guard:ident, $path:expr, $filter:expr, [$id:ty], $handler:path) => {
+        Endpoint {
+            method: stringify!($method),
+            path: $path.to_owned(),
+            guard: <$guard as Guard>::NAME,
+            filter: $filter
+                .and(method(stringify!($method)))
+                .and(inbound::<$guard>($app.clone()))
+                .then(|id: $id, inbound: Result<Inbound<$guard>, Problem>| async move {
+                    answer(match inbound {
+                        Ok(inbound) => $handler(inbound, id).await,
+                        Err(problem) => Err(problem),
+                    })
+                })
+                .boxed(),
+        }
+    };
+}
+
+/// The table; what is asked most often stands first.
+#[rustfmt::skip]
+pub fn endpoints(app: &App) -> Vec<Endpoint> {
+    table![app;
+        GET    Viewer "v1" / "cameras" / {CameraId} / "events"      => events::list;
+        GET    Viewer "v1" / "cameras"                              => cameras::list;
+        GET    Viewer "v1" / "cameras" / {CameraId}                 => cameras::show;
+        POST   Admin  "v1" / "cameras"                              => cameras::create;
+        PATCH  Viewer "v1" / "cameras" / {CameraId}                 => cameras::change;
+        DELETE Viewer "v1" / "cameras" / {CameraId}                 => cameras::remove;
+        GET    Viewer "v1" / "stream"                               => stream::follow;
+        GET    Device "v1" / "agent" / "connect"                    => agent::connect;
+        POST   Open   "v1" / "enroll"                               => enroll::trade;
+        GET    Admin  "v1" / "enrollments"                          => enrollments::list;
+        POST   Admin  "v1" / "enrollments"                          => enrollments::create;
+        GET    Admin  "v1" / "enrollments" / {EnrollmentId}         => enrollments::show;
+        DELETE Admin  "v1" / "enrollments" / {EnrollmentId}         => enrollments::remove;
+        GET    Admin  "v1" / "agents"                               => agents::list;
+        GET    Admin  "v1" / "agents" / {AgentId}                   => agents::show;
+        DELETE Admin  "v1" / "agents" / {AgentId}                   => agents::revoke;
+        POST   Admin  "v1" / "agents" / {AgentId} / "rotate"        => agents::rotate;
+        GET    Admin  "v1" / "keys"                                 => keys::list;
+        POST   Admin  "v1" / "keys"                                 => keys::create;
+        GET    Admin  "v1" / "keys" / {KeyId}                       => keys::show;
+        DELETE Admin  "v1" / "keys" / {KeyId}                       => keys::revoke;
+        GET    Open   "healthz"                                     => operations::healthz;
+        GET    Open   "readyz"                                      => operations::readyz;
+        GET    Admin  "metrics"                                     => operations::metrics;
+        GET    Viewer "openapi.json"                                => operations::openapi;
+    ]
+}
+
+/// All routes as one filter that never rejects: what no line matches is answered by [`fallback`].
+pub fn routes(app: &App) -> BoxedFilter<(Response,)> {
+    let endpoints = endpoints(app);
+    let paths =
+        endpoints.iter().map(|endpoint| (endpoint.method, endpoint.path.clone())).collect::<Arc<[_]>>();
+    let last = warp::path::full()
+        .and(warp::method())
+        .and(inbound::<Viewer>(app.clone()))
+        .then(move |path: warp::path::FullPath, method: warp::http::Method, inbound: Result<_, Problem>| {
+            let result = inbound.and_then(|_| Err(fallback(&paths, path.as_str(), &method)));
+            std::future::ready(answer(result))
+        })
+        .boxed();
+    endpoints.into_iter().rev().fold(last, |rest, endpoint| endpoint.filter.or(rest).unify().boxed())
+}
+
+/// `/metrics` alone, without a credential, for a listener of its own.
+pub fn metrics_only(app: &App) -> BoxedFilter<(Response,)> {
+    let app = app.clone();
+    let metrics = warp::path!("metrics").and(warp::get()).map(move || answer(operations::metrics_text(&app)));
+    let last = warp::any().map(|| answer(Err(Problem::not_found())));
+    metrics.or(last).unify().boxed()
+}
+
+/// Matches one method.
+fn method(name: &'static str) -> BoxedFilter<()> {
+    match name {
+        "POST" => warp::post().boxed(),
+        "PATCH" => warp::patch().boxed(),
+        "DELETE" => warp::delete().boxed(),
+        _ => warp::get().boxed(),
+    }
+}
+
+fn answer(result: Result<Response, Problem>) -> Response {
+    result.unwrap_or_else(Problem::into_response)
+}

@@ -1,0 +1,270 @@
+//! `GET /v1/agent/connect`: an agent's socket, from upgrade to end.
+
+use std::{sync::Arc, time::Duration};
+
+use hyper_util::rt::TokioIo;
+use oriel_proto::{
+    CameraId, ImageClass, SUBPROTOCOL, Timestamp,
+    frame::{Announce, Bound, Events, Health, Hello, Lost, RefusalCode, Welcome},
+    limits::{CAMERAS_PER_AGENT, Limits},
+};
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info_span};
+use warp::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    reply::Response,
+};
+
+use super::{App, guard::Device, inbound::Inbound};
+use crate::{
+    access::AgentGrant,
+    cameras::Claim,
+    clock,
+    io::Io,
+    link::{
+        Close, Inbox, Link, LinkFacts,
+        handshake::{self, Socket},
+        pump,
+    },
+    metrics::ReasonLabels,
+    problem::Problem,
+    registry::{JoinError, Joined},
+};
+
+/// The upgrade itself must be done within this time.
+const UPGRADE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Opens an agent's socket.
+#[utoipa::path(get, path = "/v1/agent/connect", tag = "agents", security(("agent" = [])),
+    responses((status = 101, description = "The socket is open: frames follow"),
+        (status = 426, description = "Not a WebSocket upgrade, or another sub-protocol", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
+pub async fn connect(inbound: Inbound<Device>) -> Result<Response, Problem> {
+    let Inbound { app, who: Device(grant), peer, headers, upgrade, .. } = inbound;
+    if headers.contains_key(header::ORIGIN) {
+        return Err(Problem::forbidden("browsers may not open agent sockets"));
+    }
+    let accept = accept_key(&headers)?;
+    let upgrade = upgrade.ok_or_else(|| Problem::upgrade_required("agents connect over HTTP/1.1"))?;
+    if app.stopping.is_cancelled() {
+        return Err(Problem::draining());
+    }
+    let permits = Arc::clone(&app.agent_permits);
+    let permit = permits.try_acquire_owned().map_err(|_| Problem::overloaded("no room for another agent"))?;
+    let tasks = app.tasks.clone();
+    let span = info_span!("agent", agent = %grant.record.id, peer = %peer.address);
+    let opening = async move {
+        let Ok(Ok(upgraded)) = timeout(UPGRADE_WITHIN, upgrade).await else { return };
+        let Ok(parts) = hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<Io>>(upgraded) else {
+            return;
+        };
+        let socket = handshake::server_side(parts.io.into_inner(), parts.read_buf).await;
+        open(app, grant, peer.address, socket, permit).await;
+    };
+    tasks.spawn(opening.instrument(span));
+    switching(&accept)
+}
+
+/// Checks that the request is an upgrade to our sub-protocol.
+fn accept_key(headers: &HeaderMap) -> Result<String, Problem> {
+    let has = |name: header::HeaderName, token: &str| {
+        let values = headers.get_all(name);
+        let mut tokens =
+            values.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        tokens.any(|value| value.trim().eq_ignore_ascii_case(token))
+    };
+    if !has(header::CONNECTION, "upgrade") || !has(header::UPGRADE, "websocket") {
+        return Err(Problem::upgrade_required("agents connect by a WebSocket upgrade over HTTP/1.1"));
+    }
+    if !has(header::SEC_WEBSOCKET_VERSION, "13") {
+        return Err(Problem::upgrade_required("the WebSocket version must be 13"));
+    }
+    if !has(header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
+        return Err(Problem::upgrade_required(format!("the sub-protocol must be {SUBPROTOCOL}")));
+    }
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).and_then(|key| handshake::accept_key(key.as_bytes()));
+    key.ok_or_else(|| Problem::bad_request("Sec-WebSocket-Key is missing or not 16 bytes in base64"))
+}
+
+fn switching(accept: &str) -> Result<Response, Problem> {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    let accept = HeaderValue::from_str(accept).map_err(|_| Problem::internal())?;
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    Ok(response)
+}
+
+/// From Hello to the pump, which gets a task of its own: a task keeps the largest state it ever had.
+async fn open(
+    app: App,
+    grant: AgentGrant,
+    peer: std::net::SocketAddr,
+    mut socket: impl Socket + 'static,
+    permit: OwnedSemaphorePermit,
+) {
+    let hello = match handshake::hello(&mut socket).await {
+        Ok(hello) => hello,
+        Err(error) => {
+            tracing::info!(%error, "no handshake");
+            refused(&app, "handshake");
+            return handshake::refuse(&mut socket, error.close()).await;
+        }
+    };
+    let link = Link::new(facts(&grant, &hello, peer));
+    let joined = match app.registry.join(link.clone()) {
+        Ok(joined) => joined,
+        Err(error) => {
+            tracing::warn!(%error, generation = hello.generation, "refused");
+            refused(&app, if error == JoinError::OtherInstance { "other_instance" } else { "not_newer" });
+            return handshake::refuse(&mut socket, Close::Duplicate).await;
+        }
+    };
+    if let Err(error) = handshake::welcome(&mut socket, welcome(&app, &link)).await {
+        tracing::info!(%error, "left during the handshake");
+        return;
+    }
+    if let Some(token) = grant.rotate {
+        link.rotate(token);
+    }
+    tracing::info!(session = %link.id(), version = hello.agent.version, "connected");
+    let tasks = app.tasks.clone();
+    tasks.spawn(serve(app, socket, link, joined, grant.revoked, permit).in_current_span());
+}
+
+fn facts(grant: &AgentGrant, hello: &Hello, peer: std::net::SocketAddr) -> LinkFacts {
+    LinkFacts {
+        id: oriel_proto::SessionId::new(),
+        agent: grant.record.id,
+        instance: hello.instance,
+        generation: hello.generation,
+        program: hello.agent.clone(),
+        peer,
+        since: clock::now(),
+    }
+}
+
+fn welcome(app: &App, link: &Link) -> Welcome {
+    Welcome {
+        session: link.id(),
+        now: clock::now(),
+        heartbeat_ms: u32::try_from(app.settings.heartbeat.as_millis()).unwrap_or(u32::MAX),
+        features: Vec::new(),
+        limits: Limits::default(),
+    }
+}
+
+fn refused(app: &App, reason: &'static str) {
+    app.metrics.agents_refused.get_or_create(&ReasonLabels { reason }).inc();
+}
+
+/// Runs a joined link until it ends.
+async fn serve(
+    app: App,
+    socket: impl Socket,
+    link: Link,
+    joined: Joined,
+    revoked: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+) {
+    app.metrics.agents.inc();
+    let mut inbox = AgentInbox { app: app.clone(), link: link.clone(), joined: Arc::new(joined) };
+    let pump = pump::run(socket, &link, &mut inbox, app.settings.heartbeat, Arc::clone(&app.metrics.link));
+    let cut_when_revoked = async {
+        revoked.cancelled().await;
+        link.close(Close::Revoked);
+        std::future::pending().await
+    };
+    let end = tokio::select! {
+        end = pump => end,
+        never = cut_when_revoked => never,
+    };
+    app.metrics.agents.dec();
+    tracing::info!(session = %link.id(), ?end, "disconnected");
+    let cameras = inbox.joined.cameras();
+    drop(inbox);
+    if let Err(error) = app.cameras.seen(&cameras, clock::now()).await {
+        tracing::error!(%error, "last seen not stored");
+    }
+}
+
+/// What an agent says unasked, given to who it concerns.
+struct AgentInbox {
+    app: App,
+    link: Link,
+    joined: Arc<Joined>,
+}
+
+impl Inbox for AgentInbox {
+    fn camera(&mut self, announce: Announce) {
+        if self.joined.announced() >= CAMERAS_PER_AGENT {
+            let why = format!("one agent may serve {CAMERAS_PER_AGENT} cameras");
+            return self.link.refused(announce.camera, RefusalCode::Unknown, why);
+        }
+        let agent = self.link.facts().agent;
+        match self.app.cameras.claim_known(agent, &announce.camera) {
+            Some(claim) => settle(&self.link, &self.joined, announce, claim),
+            None => self.claim(announce),
+        }
+    }
+
+    fn gone(&mut self, camera: CameraId) {
+        self.joined.unbind(&camera);
+    }
+
+    fn ready(&mut self) {
+        self.joined.ready();
+    }
+
+    fn events(&mut self, _: Events) {
+        self.app.metrics.link.unwanted_events.inc();
+    }
+
+    fn lost(&mut self, _: Lost) {
+        self.app.metrics.link.unwanted_events.inc();
+    }
+
+    fn fresh(&mut self, _: CameraId, _: ImageClass, _: Timestamp) {}
+
+    fn health(&mut self, health: Health) {
+        self.joined.agent_health(health.agent);
+        for camera in health.cameras {
+            self.joined.camera_health(camera);
+        }
+    }
+}
+
+impl AgentInbox {
+    /// Asks the store, beside the pump, whether the agent may bring this camera.
+    fn claim(&self, announce: Announce) {
+        let (app, link, joined) = (self.app.clone(), self.link.clone(), Arc::clone(&self.joined));
+        self.app.tasks.spawn(async move {
+            match app.cameras.claim(link.facts().agent, &announce).await {
+                Ok(claim) => settle(&link, &joined, announce, claim),
+                Err(error) => {
+                    tracing::error!(%error, camera = %announce.camera, "claim failed");
+                    link.close(Close::Restart);
+                }
+            }
+        });
+    }
+}
+
+/// Binds a camera or refuses it, and says so.
+fn settle(link: &Link, joined: &Joined, announce: Announce, claim: Claim) {
+    let camera = announce.camera.clone();
+    match claim {
+        Claim::Bound => {
+            joined.bind(announce, clock::now());
+            link.bound(Bound { camera, acked: Vec::new() });
+        }
+        Claim::Refused(code, why) => {
+            tracing::warn!(agent = %link.facts().agent, %camera, %code, "camera refused");
+            joined.refuse(&camera, code.clone());
+            link.refused(camera, code, why);
+        }
+    }
+}

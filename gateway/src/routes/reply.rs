@@ -1,0 +1,48 @@
+//! Successful answers: JSON with a status, or nothing.
+
+use serde::Serialize;
+use warp::{
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    reply::Response,
+};
+
+use crate::problem::Problem;
+
+/// 200 with a JSON body.
+pub(super) fn json(body: &impl Serialize) -> Result<Response, Problem> {
+    with_status(StatusCode::OK, body)
+}
+
+/// 201 with a JSON body.
+pub(super) fn created(body: &impl Serialize) -> Result<Response, Problem> {
+    with_status(StatusCode::CREATED, body)
+}
+
+/// 202 with a JSON body.
+pub(super) fn accepted(body: &impl Serialize) -> Result<Response, Problem> {
+    with_status(StatusCode::ACCEPTED, body)
+}
+
+/// 204.
+pub(super) fn no_content() -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// 200 with a body of another media type.
+pub(super) fn body(media_type: &'static str, body: impl Into<Vec<u8>>) -> Response {
+    let mut response = Response::new(body.into().into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+fn with_status(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
+    let json = serde_json::to_vec(value).map_err(|error| {
+        tracing::error!(%error, "answer not written");
+        Problem::internal()
+    })?;
+    let mut response = body("application/json", json);
+    *response.status_mut() = status;
+    Ok(response)
+}

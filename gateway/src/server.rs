@@ -1,0 +1,228 @@
+//! The accept loop: TLS, limits, a time limit for headers, hand-over to the routes, and a graceful stop.
+
+pub mod admission;
+mod peer;
+pub mod tls;
+
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_service::Service;
+use tracing::{Instrument, debug_span};
+use warp::{
+    filters::BoxedFilter,
+    http::{HeaderValue, Request},
+    reply::Response,
+};
+
+use self::{
+    admission::{Admission, Admitted},
+    peer::Proxies,
+    tls::Tls,
+};
+use crate::{
+    io::Io,
+    metrics::{Metrics, RequestLabels},
+    problem::{self, Problem},
+};
+
+/// A TLS handshake, and the headers of a request, must be complete within this time.
+const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long answers that are open when the gateway stops may go on.
+const FINISH_WITHIN: Duration = Duration::from_secs(8);
+
+/// Connections that the kernel may hold before they are accepted: a fleet comes back all at once.
+pub const BACKLOG: u32 = 4_096;
+
+/// What the accept loop needs.
+#[derive(Debug)]
+pub struct Server {
+    /// All routes.
+    pub routes: BoxedFilter<(Response,)>,
+    /// TLS, unless connections are plain.
+    pub tls: Option<Tls>,
+    /// Who may connect.
+    pub admission: Admission,
+    /// Whose forwarding headers are believed.
+    pub proxies: Vec<ipnet::IpNet>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A socket that listens on `address`; port 0 takes a free one.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket =
+        if address.is_ipv4() { tokio::net::TcpSocket::new_v4()? } else { tokio::net::TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+impl Server {
+    /// Accepts connections until `stop`, then lets open answers finish within eight seconds.
+    pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        http.http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADERS_WITHIN)
+            .max_headers(64)
+            .max_buf_size(16 << 10);
+        http.http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Duration::from_secs(30))
+            .max_concurrent_streams(128)
+            .max_header_list_size(16 << 10);
+        let server = Arc::new(self);
+        let (http, graceful, tasks) = (Arc::new(http), GracefulShutdown::new(), TaskTracker::new());
+        loop {
+            let (tcp, peer) = tokio::select! {
+                accepted = accept(&listener) => accepted,
+                () = stop.cancelled() => break,
+            };
+            let (server, http, watcher) = (Arc::clone(&server), Arc::clone(&http), graceful.watcher());
+            let connection = async move {
+                let Some(connection) = server.open(tcp, peer).await else { return };
+                let Connection { io, admitted, secure } = connection;
+                let permit = match admitted {
+                    Admitted::Full(_place) => return refuse(io).await,
+                    Admitted::Yes(permit) => permit,
+                };
+                let each = service_fn(move |request| Arc::clone(&server).answer(request, peer, secure));
+                let connection = http.serve_connection_with_upgrades(TokioIo::new(io), each).into_owned();
+                if let Err(error) = watcher.watch(connection).await {
+                    tracing::debug!(%error, "connection ended");
+                }
+                drop(permit);
+            };
+            tasks.spawn(connection.instrument(debug_span!("connection", %peer)));
+        }
+        drop(listener);
+        tasks.close();
+        _ = timeout(FINISH_WITHIN, async { tokio::join!(graceful.shutdown(), tasks.wait()) }).await;
+    }
+
+    /// Counts a connection and makes it secure.
+    async fn open(&self, tcp: TcpStream, peer: SocketAddr) -> Option<Connection> {
+        _ = tcp.set_nodelay(true);
+        let admitted = self.admission.admit(peer.ip())?;
+        let io = match &self.tls {
+            None => Io::Plain(tcp),
+            Some(tls) => match timeout(HEADERS_WITHIN, tls.acceptor().accept(tcp)).await {
+                Ok(Ok(stream)) => Io::Tls(Box::new(stream)),
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "no TLS");
+                    return None;
+                }
+                Err(_) => return None,
+            },
+        };
+        Some(Connection { io, admitted, secure: self.tls.is_some() })
+    }
+
+    /// Answers one request: names it, hands it to the routes, and gives the answer its last touch.
+    async fn answer(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        peer: SocketAddr,
+        secure: bool,
+    ) -> Result<Response, Infallible> {
+        let id = uuid::Uuid::now_v7().to_string();
+        let peer = Proxies(&self.proxies).believe(peer, secure, request.headers());
+        request.extensions_mut().insert(peer);
+        let log = RequestLog::begin(&self.metrics, &request, &id);
+        let mut response = warp::service(self.routes.clone()).call(request).await?;
+        problem::finish(&mut response, &id);
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert("x-request-id", id);
+        }
+        log.end(response.status().as_u16());
+        Ok(response)
+    }
+}
+
+/// A connection whose first bytes may be read.
+struct Connection {
+    io: Io,
+    admitted: Admitted,
+    secure: bool,
+}
+
+/// The next connection. Running out of descriptors is waited out, not fatal.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Answers the first request of a connection that there is no room for, and closes it.
+async fn refuse(io: Io) {
+    let answer = service_fn(|_| async {
+        let mut response = Problem::overloaded("too many connections are open").into_response();
+        problem::finish(&mut response, &uuid::Uuid::now_v7().to_string());
+        response.headers_mut().insert("connection", HeaderValue::from_static("close"));
+        Ok::<_, Infallible>(response)
+    });
+    let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(io), answer);
+    _ = timeout(Duration::from_secs(2), connection).await;
+}
+
+/// Logs a request once, when it ends, however it ends.
+struct RequestLog<'a> {
+    metrics: &'a Metrics,
+    method: &'static str,
+    path: String,
+    id: &'a str,
+    start: tokio::time::Instant,
+    ended: bool,
+}
+
+impl<'a> RequestLog<'a> {
+    fn begin<B>(metrics: &'a Metrics, request: &Request<B>, id: &'a str) -> Self {
+        let method = match request.method().as_str() {
+            "GET" => "GET",
+            "POST" => "POST",
+            "PATCH" => "PATCH",
+            "DELETE" => "DELETE",
+            _ => "other",
+        };
+        // The path alone: a query may hold what should not be in a log.
+        let path = request.uri().path().to_owned();
+        Self { metrics, method, path, id, start: tokio::time::Instant::now(), ended: false }
+    }
+
+    fn end(mut self, status: u16) {
+        self.ended = true;
+        self.log(status);
+    }
+
+    fn log(&self, status: u16) {
+        self.metrics.requests.get_or_create(&RequestLabels { method: self.method, status }).inc();
+        let ms = self.start.elapsed().as_millis();
+        tracing::debug!(request_id = self.id, method = self.method, path = self.path, status, ms, "request");
+    }
+}
+
+impl Drop for RequestLog<'_> {
+    /// The caller left before its answer.
+    fn drop(&mut self) {
+        if !self.ended {
+            self.log(problem::CALLER_LEFT);
+        }
+    }
+}
