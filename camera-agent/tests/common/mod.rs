@@ -1,5 +1,6 @@
 //! A gateway for tests: it accepts one agent at a time on a free port and does what the test says.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
 
 use std::{future::Future, path::Path, time::Duration};
 
