@@ -103,3 +103,47 @@ async fn an_expired_certificate_is_refused_in_one_line() {
     let why = enrol(authority.server("localhost", 2001), &authority).await.unwrap_err();
     assert!(why.contains("has expired"), "{why}");
 }
+
+#[tokio::test]
+async fn frames_flow_through_tls() {
+    let authority = Authority::new();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ca.pem");
+    authority.write(&file);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("wss://localhost:{}", listener.local_addr().unwrap().port());
+    let with = GatewayConfig {
+        ca: Some(file),
+        token: Some("oat_x".into()),
+        ..GatewayConfig::new(parse_gateway_url(&url).unwrap())
+    };
+    let state = dir.path().join("state");
+    let config =
+        camera_agent::Config { state, gateways: vec![with], cameras: vec![common::camera("porch", 0)] };
+    let _agent = common::Agent::start(config);
+    let (stream, _) = soon(listener.accept()).await.unwrap();
+    let stream = soon(TlsAcceptor::from(authority.server("localhost", 2999)).accept(stream)).await.unwrap();
+    assert_eq!(stream.get_ref().1.server_name(), Some("localhost"));
+    let mut peer = common::Peer::accept(stream).await;
+    assert!(matches!(peer.frame().await, oriel_proto::AgentFrame::Hello(_)));
+}
+
+#[tokio::test]
+async fn a_token_is_not_sent_to_whom_nobody_vouches_for() {
+    let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let file = dir.path().join("ca.pem");
+    Authority::new().write(&file);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("wss://localhost:{}", listener.local_addr().unwrap().port());
+    let with = GatewayConfig {
+        ca: Some(file),
+        token: Some("oat_x".into()),
+        ..GatewayConfig::new(parse_gateway_url(&url).unwrap())
+    };
+    let state = dir.path().join("state");
+    let config =
+        camera_agent::Config { state, gateways: vec![with], cameras: vec![common::camera("porch", 0)] };
+    let _agent = common::Agent::start(config);
+    let (stream, _) = soon(listener.accept()).await.unwrap();
+    assert!(soon(TlsAcceptor::from(authority.server("localhost", 2999)).accept(stream)).await.is_err());
+}
