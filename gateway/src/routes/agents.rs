@@ -70,7 +70,7 @@ fn view(app: &App, record: AgentRecord) -> Agent {
 }
 
 /// Lists the devices.
-#[utoipa::path(get, path = "/v1/agents", tag = "agents",
+#[utoipa::path(get, path = "/v1/agents", tag = "agents", operation_id = "list_agents", security(("key" = ["admin"])),
     responses((status = 200, description = "All devices", body = List)))]
 pub async fn list(inbound: Inbound<Admin>) -> Result<Response, Problem> {
     inbound.query(&[])?;
@@ -80,7 +80,7 @@ pub async fn list(inbound: Inbound<Admin>) -> Result<Response, Problem> {
 }
 
 /// One device.
-#[utoipa::path(get, path = "/v1/agents/{id}", tag = "agents",
+#[utoipa::path(get, path = "/v1/agents/{id}", tag = "agents", operation_id = "get_agent", security(("key" = ["admin"])),
     params(("id" = String, Path, format = Uuid, description = "The device")),
     responses((status = 200, description = "The device", body = Agent)))]
 pub async fn show(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Problem> {
@@ -90,7 +90,7 @@ pub async fn show(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Prob
 }
 
 /// Revokes a device's tokens for good, ends its socket and unbinds its cameras.
-#[utoipa::path(delete, path = "/v1/agents/{id}", tag = "agents",
+#[utoipa::path(delete, path = "/v1/agents/{id}", tag = "agents", operation_id = "revoke_agent", security(("key" = ["admin"])),
     params(("id" = String, Path, format = Uuid, description = "The device")),
     responses((status = 204, description = "The device is out")))]
 pub async fn revoke(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Problem> {
@@ -103,7 +103,7 @@ pub async fn revoke(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Pr
 }
 
 /// Gives a device a new token: at once when it is connected, else when it comes back.
-#[utoipa::path(post, path = "/v1/agents/{id}/rotate", tag = "agents",
+#[utoipa::path(post, path = "/v1/agents/{id}/rotate", tag = "agents", operation_id = "rotate_agent", security(("key" = ["admin"])),
     params(("id" = String, Path, format = Uuid, description = "The device")),
     responses((status = 202, description = "The old token works until the new one has been used", body = Rotating)))]
 pub async fn rotate(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Problem> {
