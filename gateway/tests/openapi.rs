@@ -123,7 +123,7 @@ fn every_operation_says_how_it_succeeds_and_how_it_fails() {
 /// Whether a media type shows what its body looks like: by an example of its own or of its schema.
 fn has_example(media: &Value) -> bool {
     let schema = resolved(&media["schema"]);
-    let shows = |value: &Value| ["example", "examples"].iter().any(|key| !value[key].is_null());
+    let shows = |value: &Value| ["example", "examples"].iter().any(|key| !value[*key].is_null());
     shows(media) || shows(schema)
 }
 
@@ -145,6 +145,19 @@ fn every_body_has_an_example() {
         }
     }
     assert!(without.is_empty(), "{without:#?}");
+}
+
+#[test]
+fn the_example_of_a_failure_is_one_of_its_status() {
+    for (route, operation) in operations() {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let problem = &response["content"]["application/problem+json"];
+            if !problem.is_null() {
+                assert_eq!(problem["example"]["status"].to_string(), *status, "{route:?}");
+            }
+            assert_ne!(response.get("content"), Some(&Value::Null), "{route:?} {status}");
+        }
+    }
 }
 
 #[test]
