@@ -18,7 +18,7 @@ pub(crate) use self::{
     agent::{Enrolled, RawAgent, hello},
     answers::{event, events_trailer, fail, page, page_of},
     gateway::TestGateway,
-    http::{Answer, raw},
+    http::{Answer, client, raw},
     sse::{Message, Sse},
 };
 
