@@ -159,6 +159,11 @@ impl Gateway {
         &self.app.registry
     }
 
+    /// The URL table, as it is served.
+    pub fn endpoints(&self) -> Vec<routes::Endpoint> {
+        routes::endpoints(&self.app)
+    }
+
     /// The agents that these cameras are bound to.
     pub fn owners<'a>(&self, cameras: impl Iterator<Item = &'a CameraId>) -> HashSet<AgentId> {
         cameras.filter_map(|camera| self.app.cameras.record(camera)?.agent).collect()

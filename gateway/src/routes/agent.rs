@@ -36,7 +36,7 @@ use crate::{
 const UPGRADE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Opens an agent's socket.
-#[utoipa::path(get, path = "/v1/agent/connect", tag = "agents", security(("agent" = [])),
+#[utoipa::path(get, path = "/v1/agent/connect", tag = "agents", operation_id = "connect_agent", security(("agent" = [])),
     responses((status = 101, description = "The socket is open: frames follow"),
         (status = 426, description = "Not a WebSocket upgrade, or another sub-protocol", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
 pub async fn connect(inbound: Inbound<Device>) -> Result<Response, Problem> {

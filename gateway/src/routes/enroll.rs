@@ -38,7 +38,7 @@ pub struct Traded {
 }
 
 /// Trades a code for a token.
-#[utoipa::path(post, path = "/v1/enroll", tag = "agents", security(()), request_body = Trade,
+#[utoipa::path(post, path = "/v1/enroll", tag = "agents", operation_id = "enroll", security(()), request_body = Trade,
     responses((status = 201, description = "The device is enrolled", body = Traded)))]
 pub async fn trade(mut inbound: Inbound<Open>) -> Result<Response, Problem> {
     let trade: Trade = inbound.json().await?;
