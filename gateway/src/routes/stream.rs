@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    task::Poll,
     time::Duration,
 };
 
@@ -11,6 +13,7 @@ use tokio::{
     sync::{broadcast::error::RecvError, mpsc},
     time::{MissedTickBehavior, interval},
 };
+use tokio_util::sync::CancellationToken;
 use warp::{Reply, reply::Response, sse};
 
 use super::{App, cameras::Camera, inbound::Inbound, query::Query};
@@ -41,10 +44,14 @@ pub async fn follow(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
         return Err(Problem::draining());
     }
     let (tx, mut rx) = mpsc::channel(QUEUE);
-    let follower =
-        Follower { app: inbound.app.clone(), viewer: inbound.who, wanted, told: BTreeMap::new(), tx };
+    let (app, cut) = (inbound.app.clone(), CancellationToken::new());
+    let follower = Follower { app, viewer: inbound.who, wanted, told: BTreeMap::new(), tx, cut: cut.clone() };
     inbound.app.tasks.spawn(follower.run());
-    let messages = futures_util::stream::poll_fn(move |cx| rx.poll_recv(cx));
+    let messages = futures_util::stream::poll_fn(move |cx| match cut.is_cancelled() {
+        // What waits for a reader whose key has ended is not for it any more.
+        true => Poll::Ready(None),
+        false => rx.poll_recv(cx),
+    });
     Ok(sse::reply(messages).into_response())
 }
 
@@ -93,8 +100,10 @@ struct Follower {
     app: App,
     viewer: Viewer,
     wanted: Wanted,
-    /// What the caller was told last of each camera, so that it hears of changes only.
-    told: BTreeMap<CameraId, Value>,
+    /// A hash of what the caller was told last of each camera, so that it hears of changes only.
+    told: BTreeMap<CameraId, u64>,
+    /// Set when the caller's key ends: nothing more is sent, not even what waits.
+    cut: CancellationToken,
     tx: mpsc::Sender<Result<sse::Event, std::convert::Infallible>>,
 }
 
@@ -106,7 +115,7 @@ impl Follower {
         let gone = self.tx.clone();
         tokio::select! {
             _ = self.tell_everything() => {}
-            _ = viewer.ended() => {}
+            _ = viewer.ended() => self.cut.cancel(),
             () = gone.closed() => {}
             () = stopping.cancelled() => {
                 // For whoever still listens; there is nothing to do for the others.
@@ -159,10 +168,11 @@ impl Follower {
             };
         };
         let state = serde_json::to_value(Camera::of(&self.app, &record)).unwrap_or_default();
-        if self.told.get(camera) == Some(&state) {
+        let mut hash = DefaultHasher::new();
+        state.hash(&mut hash);
+        if self.told.insert(camera.clone(), hash.finish()) == Some(hash.finish()) {
             return Ok(());
         }
-        self.told.insert(camera.clone(), state.clone());
         self.say("status", &state).await
     }
 
