@@ -1,1 +1,39 @@
-//! Placeholder.
+//! The program beside a camera: it keeps one outbound socket to a gateway open and answers what comes down it.
+//!
+//! # Layout
+//!
+//! - [`config`]: what the agent is told to do.
+//! - `agent`: the whole, from start to stop; `agent/dialer`: which gateway is dialled when.
+//! - `state`: the folder that keeps identity, dial count and tokens; `enroll`: how a one-time code becomes a token.
+//! - `connect`: address, TLS, token, until frames flow; `wire`: what a session sees of that.
+//! - [`backoff`]: how long until the next try.
+//! - `session`: one connection from Hello to close; `jobs`: the questions being answered on it.
+//! - `camera`: a served camera; `spool`: its log on disk; `source`: what fills it.
+//!
+//! # The path of a question
+//!
+//! `connect/socket` decodes it, `session/live` hands it to `jobs`, `jobs/answer` reads the `spool` page by page, and `jobs/outlet`
+//! gives the pieces, against their credit, to `session/outbox`, which writes them in turn with those of other answers.
+
+mod agent;
+pub mod backoff;
+mod camera;
+pub mod config;
+mod connect;
+mod enroll;
+mod jobs;
+mod session;
+mod source;
+mod spool;
+mod state;
+mod wire;
+
+pub use self::{
+    agent::{AgentError, run},
+    config::Config,
+    connect::tls::TlsError,
+    enroll::{EnrollError, Enrolled, enroll_at},
+    source::SourceError,
+    spool::SpoolError,
+    state::StateError,
+};

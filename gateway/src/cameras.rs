@@ -200,7 +200,9 @@ impl Cameras {
 
     /// Whether an agent may serve a camera, if that can be said without the store.
     pub fn claim_known(&self, agent: AgentId, id: &CameraId) -> Option<Claim> {
-        match self.record(id)?.agent {
+        let record = self.record(id)?;
+        match record.agent {
+            Some(_) if is_blank(&record) => None,
             Some(owner) if owner == agent => Some(Claim::Bound),
             Some(_) => Some(not_yours()),
             None => None,
@@ -213,7 +215,7 @@ impl Cameras {
         let camera = NewCamera { id, name, tags: announce.tags.clone() };
         Ok(match self.0.store.bind_camera(agent, camera, clock::now()).await? {
             BindOutcome::Bound(record) => {
-                self.put(record);
+                self.adopt_facts(record, announce).await?;
                 Claim::Bound
             }
             BindOutcome::NotYours => not_yours(),
@@ -223,6 +225,26 @@ impl Cameras {
             }
             BindOutcome::Removed => Claim::Refused(RefusalCode::Removed, "the camera was removed".into()),
         })
+    }
+
+    /// Takes over a bound camera. The first announcement names and tags one that nobody has named or tagged: an enrolment makes
+    /// cameras by their ids alone.
+    async fn adopt_facts(&self, mut record: CameraRecord, announce: &Announce) -> Result<(), StoreError> {
+        if is_blank(&record) {
+            let patch = CameraPatch {
+                name: Some(announce.name.clone()),
+                tags: Some(announce.tags.clone()),
+                agent: None,
+            };
+            match self.0.store.update_camera(record.id.clone(), patch).await {
+                Ok(Some(named)) => record = named,
+                // What the device calls it is not usable as a name: it keeps its id.
+                Ok(None) | Err(StoreError::Invalid(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.put(record);
+        Ok(())
     }
 
     /// Takes over records that the store has changed.
@@ -277,6 +299,11 @@ impl Cameras {
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<CameraId, Arc<CameraRecord>>> {
         self.0.records.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether nobody has said anything about a camera but its id.
+fn is_blank(record: &CameraRecord) -> bool {
+    record.last_seen_at.is_none() && record.tags.is_empty() && record.name == record.id.as_str()
 }
 
 fn not_yours() -> Claim {

@@ -9,7 +9,7 @@ use crate::{
     event::Event,
     frame::{AgentFrame, Digest, GatewayFrame},
     id::RequestId,
-    limits::FRAME_BYTES,
+    limits::{FRAME_BYTES, WORD_BYTES},
     scan,
 };
 
@@ -61,7 +61,7 @@ pub enum DecodeError {
     /// A frame of a newer version: skipped, and where it answers a question, that question fails.
     #[error("unknown frame {tag:?}")]
     Unknown {
-        /// The frame's name.
+        /// The frame's name, at most [`WORD_BYTES`] of it.
         tag: String,
         /// The question it belongs to.
         id: Option<RequestId>,
@@ -73,7 +73,7 @@ pub enum DecodeError {
         tag: String,
         /// The question it belongs to.
         id: RequestId,
-        /// What serde said.
+        /// What serde said, at most 200 bytes of it: it may repeat what the sender wrote.
         why: String,
     },
 }
@@ -154,12 +154,24 @@ pub fn decode<F: Frame>(bytes: &[u8]) -> Result<F, DecodeError> {
     }
     let outline = scan::outline(bytes)?;
     if !F::TAGS.contains(&outline.tag) {
-        return Err(DecodeError::Unknown { tag: outline.tag.to_owned(), id: outline.id });
+        return Err(DecodeError::Unknown { tag: beginning(outline.tag, WORD_BYTES), id: outline.id });
     }
     rmp_serde::from_slice(bytes).map_err(|e| match outline.id {
-        Some(id) => DecodeError::Unreadable { tag: outline.tag.to_owned(), id, why: e.to_string() },
+        Some(id) => DecodeError::Unreadable {
+            tag: outline.tag.to_owned(),
+            id,
+            why: beginning(&e.to_string(), WHY_BYTES),
+        },
         None => Violation::WrongFields.into(),
     })
+}
+
+/// The most bytes of a reason that came of a stranger's frame: it goes into logs and answers.
+const WHY_BYTES: usize = 200;
+
+/// At most `most` bytes of `text`, whole characters.
+fn beginning(text: &str, most: usize) -> String {
+    text[..text.floor_char_boundary(most)].to_owned()
 }
 
 /// How many bytes `value` takes inside a frame; what has no MessagePack form counts as too large for any.
@@ -183,7 +195,10 @@ pub fn encoded_len<T: Serialize + ?Sized>(value: &T) -> usize {
 
 /// What tells two events with one identity apart: the first 16 bytes of the SHA-256 of the event's MessagePack, without `was`.
 pub fn digest(event: &Event) -> Digest {
-    let bare = Event { was: None, ..event.clone() };
+    let mut bare = Event { was: None, ..event.clone() };
+    // Keys stand in the order of their bytes, whatever order the map of this build keeps.
+    bare.data.sort_keys();
+    bare.data.values_mut().for_each(serde_json::Value::sort_all_objects);
     let bytes = rmp_serde::to_vec_named(&bare).unwrap_or_default();
     let hash = Sha256::digest(bytes);
     let mut first = [0; 16];

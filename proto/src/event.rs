@@ -1,20 +1,21 @@
 //! Events: what a camera wrote down, once and for ever.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+mod data;
+mod filter;
 
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+
+pub use self::{data::Data, filter::EventFilter};
 use crate::{
     id::{Epoch, EventId},
-    limits::{DATA_BYTES, DESCRIPTION_BYTES},
+    limits::{DATA_BYTES, DESCRIPTION_BYTES, WORD_BYTES},
     text::text_enum,
     time::Timestamp,
 };
 
 /// A place in an epoch, counted from 1 without gaps.
 pub type Seq = u64;
-
-/// Small facts beside an event's description; values are those of JSON.
-pub type Data = Map<String, Value>;
 
 text_enum! {
     /// What happened; an open set.
@@ -68,7 +69,7 @@ pub struct Event {
     /// One line for people, at most [`DESCRIPTION_BYTES`].
     pub description: String,
     /// Small facts for programs, at most [`DATA_BYTES`] as JSON.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(default, skip_serializing_if = "Map::is_empty", deserialize_with = "data::lenient")]
     pub data: Data,
     /// The time of the picture that shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,18 +80,25 @@ pub struct Event {
 }
 
 impl Event {
-    /// The same event within the limits: a long description is cut at a character and says so in `data.cut_bytes`; data that is
-    /// too large keeps only `cut_bytes`.
+    /// The same event within the limits, so that it fits any Part: a long description or word is cut at a character and says so
+    /// in `data.cut_bytes`; data that is too large keeps only `cut_bytes`.
     #[must_use]
     pub fn within_limits(mut self) -> Self {
         let mut cut = 0;
+        if self.kind.as_str().len() > WORD_BYTES {
+            let (kept, lost) = cut_at(self.kind.as_str(), WORD_BYTES);
+            (self.kind, cut) = (kept.into(), cut + lost);
+        }
+        if self.severity.as_str().len() > WORD_BYTES {
+            let (kept, lost) = cut_at(self.severity.as_str(), WORD_BYTES);
+            (self.severity, cut) = (kept.into(), cut + lost);
+        }
         if self.description.len() > DESCRIPTION_BYTES {
-            let keep = self.description.floor_char_boundary(DESCRIPTION_BYTES);
-            cut += self.description.len() - keep;
-            self.description.truncate(keep);
+            let (kept, lost) = cut_at(&self.description, DESCRIPTION_BYTES);
+            (self.description, cut) = (kept.to_owned(), cut + lost);
         }
         // Room is left for the note itself, so that adding it cannot exceed the limit.
-        let data = json_len(&self.data);
+        let data = data::json_len(&self.data);
         if data > DATA_BYTES || (cut > 0 && data + 32 > DATA_BYTES) {
             cut += data;
             self.data = Map::new();
@@ -101,15 +109,19 @@ impl Event {
         self
     }
 
-    /// Whether description and data are within the limits.
+    /// Whether kind, severity, description and data are within the limits.
     pub fn is_within_limits(&self) -> bool {
-        self.description.len() <= DESCRIPTION_BYTES && json_len(&self.data) <= DATA_BYTES
+        self.kind.as_str().len() <= WORD_BYTES
+            && self.severity.as_str().len() <= WORD_BYTES
+            && self.description.len() <= DESCRIPTION_BYTES
+            && data::json_len(&self.data) <= DATA_BYTES
     }
 }
 
-/// The size of `data` as JSON text in bytes; what cannot be written counts as too large.
-fn json_len(data: &Data) -> usize {
-    serde_json::to_string(data).map_or(usize::MAX, |text| text.len())
+/// The beginning of `text`, of at most `most` bytes and whole characters, and how many bytes that leaves out.
+fn cut_at(text: &str, most: usize) -> (&str, usize) {
+    let kept = &text[..text.floor_char_boundary(most)];
+    (kept, text.len() - kept.len())
 }
 
 /// An event with its identity, as it stands in answers.
@@ -191,34 +203,6 @@ pub struct LostRange {
     pub why: LossReason,
 }
 
-/// Which events a question wants, beside their time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EventFilter {
-    kinds: Vec<Kind>,
-    severity: Vec<Severity>,
-    /// In lower case; empty wants every text.
-    text: String,
-}
-
-impl EventFilter {
-    /// Wants one of `kinds` (any when empty), one of `severity` (any when empty), and `text` somewhere in the description.
-    pub fn new(kinds: Vec<Kind>, severity: Vec<Severity>, text: Option<&str>) -> Self {
-        Self { kinds, severity, text: text.unwrap_or_default().to_lowercase() }
-    }
-
-    /// Whether it wants everything.
-    pub fn is_open(&self) -> bool {
-        self.kinds.is_empty() && self.severity.is_empty() && self.text.is_empty()
-    }
-
-    /// Whether it wants this event; both ends use this one function, so that they always agree.
-    pub fn matches(&self, event: &Event) -> bool {
-        (self.kinds.is_empty() || self.kinds.contains(&event.kind))
-            && (self.severity.is_empty() || self.severity.contains(&event.severity))
-            && (self.text.is_empty() || event.description.to_lowercase().contains(&self.text))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,14 +234,5 @@ mod tests {
         let cut = large.within_limits();
         assert!(cut.is_within_limits());
         assert!(cut.data["cut_bytes"].as_u64() > Some(3_000));
-    }
-
-    #[test]
-    fn a_filter_wants_kind_severity_and_text_without_case() {
-        let filter = EventFilter::new(vec![Kind::Motion], vec![Severity::Info], Some("ÄRGER"));
-        assert!(filter.matches(&event("großer ärger im Hof")));
-        assert!(!filter.matches(&event("nothing")));
-        assert!(!EventFilter::new(vec![Kind::Reset], vec![], None).matches(&event("x")));
-        assert!(EventFilter::default().is_open());
     }
 }

@@ -7,7 +7,7 @@
 //! - The agent announces each [`Camera`](frame::Announce); the gateway answers `Bound` or `Refused`; `Ready` ends the list.
 //! - The gateway sends a [`Request`](frame::Request) with a fresh [`RequestId`] and a [`Call`]; the agent answers with one
 //!   `Reply`, or with `Part`s and `Done`, or with `Fail`. `Cancel` says that nobody waits any more.
-//! - Bodies are sent against credit: [`limits::FIRST_CREDIT`] bytes are free, `Credit` allows more.
+//! - Parts are sent against credit: [`limits::FIRST_CREDIT`] bytes of whole frames are free, `Credit` allows more.
 //! - `Events` and `Lost` travel up unasked and are acknowledged cumulatively; `Fresh` and `Health` are told, not answered.
 //! - `Drain`, `Token`, `Watch` and `Notice` travel down unasked.
 //!

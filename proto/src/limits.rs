@@ -5,16 +5,17 @@ use std::time::Duration;
 /// The largest frame in bytes: a codec keeps the memory of its biggest frame for as long as it lives.
 pub const FRAME_BYTES: usize = 16 << 10;
 
-/// The largest body of one `Part` in bytes: turns between answers are taken per Part, so this bounds the wait of a small one.
+/// The largest body of one `Part` in bytes as it is encoded: turns between answers are taken per Part, so this bounds the wait of a small one.
 pub const PART_BYTES: usize = 8 << 10;
 
-/// Bytes of body that each answer may send before any `Credit`: enough for a log page without a round trip.
+/// Bytes of `Part` frames that each answer may send before any `Credit`: enough for a log page without a round trip. A Part
+/// costs the length of its whole MessagePack message; `Reply`, `Done` and `Fail` cost nothing.
 pub const FIRST_CREDIT: u32 = 32 << 10;
 
-/// The most unread bytes of body that one answer may have at the gateway.
+/// The most unread bytes of `Part` frames that one answer may have at the gateway.
 pub const WINDOW: u32 = 256 << 10;
 
-/// The most unread bytes of body, beyond each answer's first credit, on one socket.
+/// The most unread bytes of `Part` frames, beyond each answer's first credit, on one socket.
 pub const SOCKET_WINDOW: u32 = 4 << 20;
 
 /// Bytes of `Events` that may be unacknowledged on one socket: keeps a slow store from filling the link.
@@ -35,8 +36,11 @@ pub const SILENT_HALF_INTERVALS: u32 = 5;
 /// `Hello` must come within this time of the upgrade.
 pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
-/// MessagePack levels that the pre-scan accepts: the deepest honest frame has nine.
+/// Levels of maps and arrays that the pre-scan accepts, the frame's own two included.
 pub const DEPTH: usize = 32;
+
+/// The longest kind or severity of an event in bytes; longer ones are cut and say so in `data.cut_bytes`.
+pub const WORD_BYTES: usize = 64;
 
 /// The longest event description in bytes; longer ones are cut and say so in `data.cut_bytes`.
 pub const DESCRIPTION_BYTES: usize = 2_000;

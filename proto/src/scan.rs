@@ -14,7 +14,7 @@ pub(crate) struct Outline<'a> {
 }
 
 /// Checks that `bytes` are exactly one map of one entry from a name to a map of fields, that no declared length exceeds what is
-/// there, and that no more than [`DEPTH`] levels nest.
+/// there, and that no more than [`DEPTH`] levels of maps and arrays nest, the frame's own two included.
 pub(crate) fn outline(bytes: &[u8]) -> Result<Outline<'_>, Violation> {
     let mut scanner = Scanner { rest: bytes };
     let Token::Map(1) = scanner.token()? else { return Err(Violation::NotAFrame) };
@@ -48,12 +48,12 @@ enum Token<'a> {
 }
 
 impl Token<'_> {
-    /// How many values follow that belong to it.
-    const fn children(&self) -> usize {
+    /// How many values follow that belong to it; none when it is not a level of its own.
+    const fn children(&self) -> Option<usize> {
         match self {
-            Self::Array(n) => *n,
-            Self::Map(n) => 2 * *n,
-            Self::Str(_) | Self::Bin(_) | Self::Scalar => 0,
+            Self::Array(n) => Some(*n),
+            Self::Map(n) => Some(2 * *n),
+            Self::Str(_) | Self::Bin(_) | Self::Scalar => None,
         }
     }
 }
@@ -69,7 +69,7 @@ impl<'a> Scanner<'a> {
         let mut level = 0;
         let mut children = token.children();
         loop {
-            if children > 0 {
+            if let Some(children) = children {
                 *open.get_mut(level).ok_or(Violation::TooDeep)? = children;
                 level += 1;
             }

@@ -79,7 +79,7 @@ impl Demo {
         let key = admin_key(gateway.access(), "demo").await?;
         let fleet = fleet::Fleet::new(&gateway, &folder.path(), &url, self.cameras).await?;
         let cameras = fleet.cameras();
-        let connected = fleet::all_connected(gateway.registry(), cameras.clone());
+        let connected = fleet::all_connected(gateway.registry().clone(), cameras.clone());
         let (tasks, stop_fleet) = (TaskTracker::new(), CancellationToken::new());
         fleet.start(&tasks, &stop_fleet);
         let serving = gateway.serve(listeners, stop.clone());

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use warp::reply::Response;
 
-use super::{App, guard::Admin, inbound::Inbound, reply};
+use super::{App, guard::Admin, inbound::Inbound, page, reply};
 use crate::{clock, link::Close, problem::Problem, store::AgentRecord};
 
 /// A device.
@@ -41,7 +41,7 @@ pub struct Agent {
 pub struct List {
     /// Oldest first.
     agents: Vec<Agent>,
-    /// Always null: the list is whole.
+    /// Give it as `cursor` for the next page; null on the last one.
     next: Option<String>,
 }
 
@@ -71,12 +71,15 @@ fn view(app: &App, record: AgentRecord) -> Agent {
 
 /// Lists the devices.
 #[utoipa::path(get, path = "/v1/agents", tag = "agents", operation_id = "list_agents", security(("key" = ["admin"])),
+    params(("limit" = Option<u64>, Query, description = "The most on one page; 100 by default", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "The `next` of the page before")),
     responses((status = 200, description = "All devices", body = List)))]
 pub async fn list(inbound: Inbound<Admin>) -> Result<Response, Problem> {
-    inbound.query(&[])?;
-    let records = inbound.app.access.agents().await?;
+    let query = inbound.query(&["limit", "cursor"])?;
+    let mut records = inbound.app.access.agents().await?;
+    let next = page::cut(&mut records, &query, &"agents", |record| record.id)?;
     let agents = records.into_iter().map(|record| view(&inbound.app, record)).collect();
-    reply::json(&List { agents, next: None })
+    reply::json(&List { agents, next })
 }
 
 /// One device.

@@ -11,7 +11,7 @@ use warp::{
     reply::Response,
 };
 
-use super::{App, Peer, guard::Admin, idempotency::Idempotency, inbound::Inbound, reply};
+use super::{App, Peer, guard::Admin, idempotency::Idempotency, inbound::Inbound, page, reply};
 use crate::{
     access::NewEnrollment,
     clock,
@@ -92,17 +92,20 @@ pub struct Made {
 pub struct List {
     /// The open ones.
     enrollments: Vec<Enrollment>,
-    /// Always null: the list is whole.
+    /// Give it as `cursor` for the next page; null on the last one.
     next: Option<String>,
 }
 
 /// Lists the open codes.
 #[utoipa::path(get, path = "/v1/enrollments", tag = "agents", operation_id = "list_enrollments", security(("key" = ["admin"])),
+    params(("limit" = Option<u64>, Query, description = "The most on one page; 100 by default", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "The `next` of the page before")),
     responses((status = 200, description = "The open codes, without the codes", body = List)))]
 pub async fn list(inbound: Inbound<Admin>) -> Result<Response, Problem> {
-    inbound.query(&[])?;
-    let enrollments = inbound.app.access.enrollments().await?.into_iter().map(Enrollment::from).collect();
-    reply::json(&List { enrollments, next: None })
+    let query = inbound.query(&["limit", "cursor"])?;
+    let mut records = inbound.app.access.enrollments().await?;
+    let next = page::cut(&mut records, &query, &"enrollments", |record| record.id)?;
+    reply::json(&List { enrollments: records.into_iter().map(Enrollment::from).collect(), next })
 }
 
 /// Makes a code.

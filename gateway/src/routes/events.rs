@@ -142,7 +142,7 @@ fn read(query: &Query, camera: &CameraId) -> Result<EventsQuery, Problem> {
         to: query.time("to")?,
         after: None,
         order,
-        limit: query.number("limit", 1..=1_000)?.unwrap_or(100) as usize,
+        limit: page::limit(query)?,
         kinds: query.all("kind").map(Kind::from).collect(),
         severity: query.all("severity").map(Severity::from).collect(),
         text: query.one("q")?.map(str::to_owned),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use warp::reply::Response;
 
-use super::{guard::Admin, inbound::Inbound, reply};
+use super::{guard::Admin, inbound::Inbound, page, reply};
 use crate::{
     access::NewKey,
     clock,
@@ -96,17 +96,20 @@ pub struct Made {
 pub struct List {
     /// Oldest first.
     keys: Vec<Key>,
-    /// Always null: the list is whole.
+    /// Give it as `cursor` for the next page; null on the last one.
     next: Option<String>,
 }
 
 /// Lists the keys.
 #[utoipa::path(get, path = "/v1/keys", tag = "access", operation_id = "list_keys", security(("key" = ["admin"])),
+    params(("limit" = Option<u64>, Query, description = "The most on one page; 100 by default", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "The `next` of the page before")),
     responses((status = 200, description = "All keys, without their secrets", body = List)))]
 pub async fn list(inbound: Inbound<Admin>) -> Result<Response, Problem> {
-    inbound.query(&[])?;
-    let keys = inbound.app.access.keys().await?.into_iter().map(Key::from).collect();
-    reply::json(&List { keys, next: None })
+    let query = inbound.query(&["limit", "cursor"])?;
+    let mut records = inbound.app.access.keys().await?;
+    let next = page::cut(&mut records, &query, &"keys", |record| record.id)?;
+    reply::json(&List { keys: records.into_iter().map(Key::from).collect(), next })
 }
 
 /// Makes a key.

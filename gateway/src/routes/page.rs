@@ -1,4 +1,4 @@
-//! Cursors: the place behind the last row of a page, and which question it belongs to.
+//! Pages and their cursors: the place behind the last row, and which question it belongs to.
 //!
 //! A cursor grants nothing: whoever brings one is asked for a credential again, and sees no more than without it.
 
@@ -6,6 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
+use super::query::Query;
 use crate::problem::Problem;
 
 /// The longest cursor that is looked at, in characters.
@@ -16,6 +17,35 @@ struct Cursor<P> {
     /// Of the question without its place.
     question: String,
     place: P,
+}
+
+/// Rows on a page unless the request says otherwise.
+const PAGE: u64 = 100;
+
+/// The most rows on a page.
+const LARGEST: u64 = 1_000;
+
+/// How many rows the page may have.
+pub(super) fn limit(query: &Query) -> Result<usize, Problem> {
+    Ok(query.number("limit", 1..=LARGEST)?.unwrap_or(PAGE) as usize)
+}
+
+/// Leaves one page of `rows`, ordered by `place`, and gives the cursor of the next one.
+pub(super) fn cut<T, P: Ord + Serialize + DeserializeOwned>(
+    rows: &mut Vec<T>,
+    query: &Query,
+    question: &impl Serialize,
+    place: impl Fn(&T) -> P,
+) -> Result<Option<String>, Problem> {
+    let limit = limit(query)?;
+    let after = query.one("cursor")?.map(|cursor| self::place::<P>(question, cursor)).transpose()?;
+    if let Some(after) = after {
+        rows.retain(|row| place(row) > after);
+    }
+    rows.sort_by_cached_key(&place);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    Ok(rows.last().filter(|_| more).and_then(|last| cursor(question, place(last))))
 }
 
 /// A cursor that continues `question` behind `place`.

@@ -79,7 +79,7 @@ impl Wanted {
     }
 
     fn kind(&self, kind: &str) -> bool {
-        self.types.is_empty() || self.types.iter().any(|wanted| *wanted == kind)
+        self.types.is_empty() || self.types.contains(&kind)
     }
 }
 

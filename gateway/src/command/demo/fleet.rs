@@ -76,7 +76,7 @@ impl Fleet {
 }
 
 /// Waits until every camera is connected.
-pub(super) async fn all_connected(registry: &Registry, cameras: Vec<CameraId>) {
+pub(super) async fn all_connected(registry: Registry, cameras: Vec<CameraId>) {
     let mut changes = registry.changes();
     let mut missing: HashSet<CameraId> = cameras.into_iter().collect();
     loop {

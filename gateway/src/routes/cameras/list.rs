@@ -1,7 +1,5 @@
 //! `GET /v1/cameras`: the cameras that the caller may see, filtered, sorted, by pages or as a random sample.
 
-use std::sync::Arc;
-
 use rand::seq::IndexedRandom;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -51,16 +49,14 @@ struct Place(String, String);
 pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
     let query = inbound.query(&["q", "tag", "status", "sort", "sample", "limit", "cursor"])?;
     let question = Question::read(&query)?;
-    let limit = query.number("limit", 1..=1_000)?.unwrap_or(100) as usize;
     let sample = query.number("sample", 1..=1_000)?;
-    let after = query.one("cursor")?.map(|cursor| page::place::<Place>(&question, cursor)).transpose()?;
     let mut records = inbound.app.cameras.visible(&inbound.who);
     records.retain(|record| question.wants(&inbound.app, record));
     let next = if let Some(sample) = sample {
         records = records.sample(&mut rand::rng(), sample as usize).cloned().collect();
         None
     } else {
-        question.cut(&mut records, after, limit)
+        page::cut(&mut records, &query, &question, |record| question.place(record))?
     };
     let cameras = records.iter().map(|record| Camera::of(&inbound.app, record)).collect();
     reply::json(&List { cameras, next })
@@ -100,22 +96,5 @@ impl Question {
     fn place(&self, record: &CameraRecord) -> Place {
         let name = if self.by_name { record.name.to_lowercase() } else { String::new() };
         Place(name, record.id.to_string())
-    }
-
-    /// Leaves one page of `records` and gives the cursor of the next.
-    fn cut(
-        &self,
-        records: &mut Vec<Arc<CameraRecord>>,
-        after: Option<Place>,
-        limit: usize,
-    ) -> Option<String> {
-        records.sort_by_cached_key(|record| self.place(record));
-        if let Some(after) = after {
-            records.retain(|record| self.place(record) > after);
-        }
-        let more = records.len() > limit;
-        records.truncate(limit);
-        let last = records.last().filter(|_| more)?;
-        page::cursor(self, self.place(last))
     }
 }

@@ -1,0 +1,72 @@
+//! The agent as a whole: its cameras, and the one connection that it keeps to one of its gateways.
+
+mod dialer;
+
+use rustls::crypto::ring;
+use tokio::{sync::watch, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::dialer::Dialer;
+use crate::{
+    camera::Camera,
+    config::{Config, ConfigError},
+    connect::tls::TlsError,
+    source::{self, SourceError},
+    spool::{SpoolError, system_clock},
+    state::{State, StateError},
+};
+
+/// How long a stopping agent waits for its tasks.
+const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Why an agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The configuration makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A camera's log cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// A camera's source cannot begin.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Nobody can be trusted.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Runs an agent until `stop`: then it closes its connection and waits for its tasks, a few seconds at most. Errors come at the
+/// start alone; once running, it goes on whatever happens.
+pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentError> {
+    // Another part of the program may have chosen a provider already, which is as good.
+    let _ = ring::default_provider().install_default();
+    config.check()?;
+    let since = Instant::now();
+    let state = State::open(&config.state).await?;
+    let (bell_tx, bell_rx) = watch::channel(());
+    let clock = system_clock();
+    let mut cameras = Vec::with_capacity(config.cameras.len());
+    for camera in config.cameras {
+        let camera = Camera::open(camera, &state, clock.clone(), bell_tx.clone()).await?;
+        source::prepare(&camera).await?;
+        cameras.push(camera);
+    }
+    let stopping = stop.child_token();
+    let mut dialer =
+        Dialer::new(config.gateways, state, cameras.clone(), clock, bell_rx, since, stopping.clone())?;
+    let tasks = TaskTracker::new();
+    for camera in cameras {
+        tasks.spawn(source::run(camera, stopping.clone()));
+    }
+    dialer.run().await;
+    stopping.cancel();
+    tasks.close();
+    if tokio::time::timeout(STOP_WITHIN, tasks.wait()).await.is_err() {
+        tracing::warn!("some tasks did not stop in time");
+    }
+    Ok(())
+}

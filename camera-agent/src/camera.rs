@@ -1,0 +1,126 @@
+//! A camera that this agent serves: its facts, its log, and how its source is.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use oriel_proto::{
+    CameraId,
+    call::Description,
+    frame::{Ability, Announce, CameraHealth, SourceState},
+};
+use tokio::sync::watch;
+
+use crate::{
+    config::CameraConfig,
+    spool::{Bounds, Clock, Spool, SpoolError},
+    state::State,
+};
+
+/// The longest reason why a source fails, in bytes.
+const WHY_BYTES: usize = 500;
+
+/// How a source is, and why when it is not ok.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SourceHealth {
+    /// How it is.
+    pub(crate) state: SourceState,
+    /// Why it is not ok.
+    pub(crate) why: Option<String>,
+}
+
+/// A served camera; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Camera {
+    /// What the configuration says.
+    pub(crate) config: Arc<CameraConfig>,
+    /// Its log.
+    pub(crate) spool: Spool,
+    source: Arc<Mutex<SourceHealth>>,
+    /// Rung whenever something changes here.
+    bell: watch::Sender<()>,
+}
+
+impl Camera {
+    /// Opens the camera's log.
+    pub(crate) async fn open(
+        config: CameraConfig,
+        state: &State,
+        clock: Clock,
+        bell: watch::Sender<()>,
+    ) -> Result<Self, SpoolError> {
+        let bounds =
+            Bounds { bytes: config.spool_bytes, retention: config.retention, upload: config.upload.clone() };
+        let spool = Spool::open(&state.spool(&config.id), bounds, clock, bell.clone()).await?;
+        let starting = SourceHealth { state: SourceState::Starting, why: None };
+        Ok(Self { config: Arc::new(config), spool, source: Arc::new(Mutex::new(starting)), bell })
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> &CameraId {
+        &self.config.id
+    }
+
+    /// Notes how its source is.
+    pub(crate) fn set_source(&self, state: SourceState, why: Option<String>) {
+        let why = why.map(|mut why| {
+            why.truncate(why.floor_char_boundary(WHY_BYTES));
+            why
+        });
+        let health = SourceHealth { state, why };
+        let mut known = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != health {
+            *known = health;
+            self.bell.send_replace(());
+        }
+    }
+
+    /// How its source is.
+    pub(crate) fn source(&self) -> SourceHealth {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its facts as they are announced.
+    pub(crate) fn announce(&self) -> Announce {
+        Announce {
+            camera: self.id().clone(),
+            name: self.name(),
+            tags: self.config.tags.clone(),
+            classes: Vec::new(),
+            abilities: vec![Ability::Events],
+            upload: self.config.upload.clone(),
+            spools: self.spool.states(),
+        }
+    }
+
+    /// Its state at this moment, and the time up to which that is complete; none while its log has no epoch.
+    pub(crate) fn health(&self) -> Option<(CameraHealth, oriel_proto::Timestamp)> {
+        let now = self.spool.now()?;
+        let source = self.source();
+        let health = CameraHealth {
+            camera: self.id().clone(),
+            epoch: now.epoch,
+            next: now.next,
+            spool: now.bytes,
+            ring: 0,
+            source: source.state,
+            why: source.why,
+        };
+        Some((health, now.as_of))
+    }
+
+    /// The answer to `Describe`.
+    pub(crate) fn describe(&self) -> Option<Description> {
+        let (health, _) = self.health()?;
+        Some(Description {
+            name: self.name(),
+            source: self.config.source.to_string(),
+            classes: Vec::new(),
+            abilities: vec![Ability::Events],
+            spools: self.spool.states(),
+            health,
+        })
+    }
+
+    fn name(&self) -> String {
+        self.config.name.clone().unwrap_or_else(|| self.id().to_string())
+    }
+}

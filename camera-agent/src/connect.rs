@@ -1,0 +1,214 @@
+//! Dialling a gateway: address, TLS, token, until frames flow; the only file that names `tokio_tungstenite`.
+
+mod socket;
+pub(crate) mod tls;
+
+use std::{io, sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderValue, Request, header};
+use oriel_proto::{SUBPROTOCOL, Secret, limits::FRAME_BYTES};
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::{
+    client_async_with_config,
+    tungstenite::{Error as WsError, handshake::client::generate_key, protocol::WebSocketConfig},
+};
+use url::{Host, Url};
+
+pub(crate) use self::socket::Socket;
+
+/// The longest a whole dial may take.
+const DIAL_WITHIN: Duration = Duration::from_secs(30);
+/// The longest one address may take to accept, so that a dead one leaves time for the next.
+const ADDRESS_WITHIN: Duration = Duration::from_secs(8);
+/// The most addresses of one name that are tried.
+const ADDRESSES: usize = 8;
+/// Bytes that may lie unsent in the kernel: more, and taking turns would happen behind a queue of megabytes.
+const UNSENT: u32 = 32 << 10;
+/// Bytes that may lie unsent in the socket: two frames.
+const WRITE_BUFFER: usize = 2 * (FRAME_BYTES + 64);
+
+/// Why no connection came about.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DialError {
+    /// The name has no address.
+    #[error("{host} cannot be found: {source}")]
+    Name {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// No address accepted.
+    #[error("{host} cannot be reached: {source}")]
+    Unreachable {
+        /// The host and port.
+        host: String,
+        /// What the last address said.
+        source: io::Error,
+    },
+    /// TLS failed.
+    #[error("{0}")]
+    Tls(String),
+    /// The gateway refused before the upgrade.
+    #[error("the gateway refused with status {status}: {}", refusal(*.status))]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What `Retry-After` said.
+        retry_after: Option<Duration>,
+    },
+    /// Something answered that is no gateway.
+    #[error("{host} does not answer like a gateway: {why}")]
+    NoGateway {
+        /// The host and port.
+        host: String,
+        /// What was wrong.
+        why: String,
+    },
+    /// It took too long.
+    #[error("{host} did not answer within {} s", DIAL_WITHIN.as_secs())]
+    Slow {
+        /// The host and port.
+        host: String,
+    },
+}
+
+/// What a refusal before the upgrade means to people.
+const fn refusal(status: u16) -> &'static str {
+    match status {
+        401 => "it does not know this agent's token; enrol again with a new code",
+        403 => "this agent was revoked; enrol again with a new code",
+        426 => "upgrade the agent",
+        429 => "too many attempts",
+        503 => "it is stopping or full",
+        300..=399 => "redirects are not followed; configure the address itself",
+        404 => "nothing is there; is the address a gateway's?",
+        _ => "unexpected",
+    }
+}
+
+/// Anything that bytes flow through.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// Opens a connection to the gateway at `url`; `tls` is used when the address says so.
+pub(crate) async fn dial(url: &Url, tls: Arc<ClientConfig>, token: &Secret) -> Result<Socket, DialError> {
+    let host = authority(url);
+    match timeout(DIAL_WITHIN, open(url, &host, tls, token)).await {
+        Ok(opened) => opened,
+        Err(_) => Err(DialError::Slow { host }),
+    }
+}
+
+async fn open(url: &Url, host: &str, tls: Arc<ClientConfig>, token: &Secret) -> Result<Socket, DialError> {
+    let stream = reach(url, host).await?;
+    let io: Box<dyn Io> = if url.scheme() == "https" {
+        let name = server_name(url, host)?;
+        let tls = TlsConnector::from(tls).connect(name, stream).await;
+        Box::new(tls.map_err(|e| DialError::Tls(tls::explained(host, &e)))?)
+    } else {
+        Box::new(stream)
+    };
+    let request = request(url, host, token)?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(4_096)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BUFFER)
+        .max_message_size(Some(FRAME_BYTES))
+        .max_frame_size(Some(FRAME_BYTES));
+    match client_async_with_config(request, io, Some(config)).await {
+        Ok((stream, response)) => {
+            let spoken = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
+            if spoken.is_none_or(|protocol| protocol != SUBPROTOCOL) {
+                let why = format!("it does not speak {SUBPROTOCOL}");
+                return Err(DialError::NoGateway { host: host.to_owned(), why });
+            }
+            Ok(Socket::new(stream))
+        }
+        Err(WsError::Http(response)) => Err(DialError::Refused {
+            status: response.status().as_u16(),
+            retry_after: retry_after(response.headers()),
+        }),
+        Err(WsError::Io(source)) => Err(DialError::Unreachable { host: host.to_owned(), source }),
+        Err(e) => Err(DialError::NoGateway { host: host.to_owned(), why: e.to_string() }),
+    }
+}
+
+/// A TCP connection to the first address that accepts.
+async fn reach(url: &Url, host: &str) -> Result<TcpStream, DialError> {
+    let named = |source| DialError::Name { host: host.to_owned(), source };
+    let addresses: Vec<_> = lookup_host(host).await.map_err(named)?.take(ADDRESSES).collect();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    tracing::trace!(%url, addresses = addresses.len(), "dialling");
+    for address in addresses {
+        match timeout(ADDRESS_WITHIN, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                tune(&stream);
+                return Ok(stream);
+            }
+            Ok(Err(e)) => last = e,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(DialError::Unreachable { host: host.to_owned(), source: last })
+}
+
+/// Small frames go at once, and little waits in the kernel; a system that cannot do one of these works without.
+fn tune(stream: &TcpStream) {
+    let mut tuned = stream.set_nodelay(true);
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    {
+        tuned = tuned.and(socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT));
+    }
+    if let Err(e) = tuned {
+        tracing::debug!("a socket option was refused: {e}");
+    }
+}
+
+/// Host and port as they are looked up and sent.
+fn authority(url: &Url) -> String {
+    let port = url.port_or_known_default().unwrap_or(0);
+    format!("{}:{port}", url.host_str().unwrap_or_default())
+}
+
+fn server_name(url: &Url, host: &str) -> Result<ServerName<'static>, DialError> {
+    let name = match url.host() {
+        Some(Host::Domain(name)) => ServerName::try_from(name.to_owned()).ok(),
+        Some(Host::Ipv4(ip)) => Some(ServerName::from(std::net::IpAddr::V4(ip))),
+        Some(Host::Ipv6(ip)) => Some(ServerName::from(std::net::IpAddr::V6(ip))),
+        None => None,
+    };
+    name.ok_or_else(|| DialError::Tls(format!("{host} is not a name that a certificate can have")))
+}
+
+fn request(url: &Url, host: &str, token: &Secret) -> Result<Request<()>, DialError> {
+    let path = format!("{}/v1/agent/connect", url.path().trim_end_matches('/'));
+    let unusable = |why: &str| DialError::NoGateway { host: host.to_owned(), why: why.to_owned() };
+    let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()))
+        .map_err(|_| unusable("the stored token cannot be sent"))?;
+    bearer.set_sensitive(true);
+    Request::builder()
+        .uri(format!("ws://{host}{path}"))
+        .header(header::HOST, host)
+        .header(header::CONNECTION, "Upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_VERSION, "13")
+        .header(header::SEC_WEBSOCKET_KEY, generate_key())
+        .header(header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)
+        .header(header::USER_AGENT, concat!("camera-agent/", env!("CARGO_PKG_VERSION")))
+        .header(header::AUTHORIZATION, bearer)
+        .body(())
+        .map_err(|_| unusable("its address cannot be asked"))
+}
+
+/// `Retry-After` in seconds; dates are not used by gateways.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}

@@ -1,0 +1,144 @@
+//! Questions being worked on: bounded, each with a deadline and its credit, cancelled at a word, taking turns.
+
+mod answer;
+mod counts;
+mod outlet;
+
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::FutureExt as _;
+use oriel_proto::{
+    AgentFrame, Failure, FailureCode, RequestId,
+    frame::{Fail, Request},
+    limits::Limits,
+};
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+    time::sleep,
+};
+
+use self::outlet::{Credit, Outlet};
+use crate::camera::Camera;
+
+/// When somebody refused as busy may ask again, in milliseconds.
+const BUSY_MS: u32 = 1_000;
+
+/// The questions of one connection.
+#[derive(Debug)]
+pub(crate) struct Jobs {
+    open: HashMap<RequestId, Job>,
+    tasks: JoinSet<()>,
+    limits: Limits,
+    frames_tx: mpsc::Sender<AgentFrame>,
+    frames_rx: mpsc::Receiver<AgentFrame>,
+}
+
+#[derive(Debug)]
+struct Job {
+    credit: Arc<Credit>,
+    abort: AbortHandle,
+}
+
+impl Jobs {
+    /// None yet; `limits` are those of `Welcome`.
+    pub(crate) fn new(limits: Limits) -> Self {
+        // One place: whoever waits for it next is served next, so that answers take turns.
+        let (frames_tx, frames_rx) = mpsc::channel(1);
+        Self { open: HashMap::new(), tasks: JoinSet::new(), limits, frames_tx, frames_rx }
+    }
+
+    /// Begins to answer `request` for `camera`; the failure, when that cannot be.
+    pub(crate) fn start(&mut self, request: Request, camera: Option<&Camera>) -> Result<(), Fail> {
+        let id = request.id;
+        let Some(camera) = camera else {
+            let why = format!("this agent serves no camera {}", request.camera);
+            return Err(Fail::of(id, Failure::new(FailureCode::UnknownCamera, why)));
+        };
+        if self.open.contains_key(&id) {
+            tracing::warn!(%id, "the gateway used one id for two questions; the second is not answered");
+            return Ok(());
+        }
+        if self.open.len() >= self.limits.calls as usize {
+            let mut busy = Failure::new(FailureCode::Busy, format!("{} questions are open", self.open.len()));
+            busy.retry_after_ms = Some(BUSY_MS);
+            return Err(Fail::of(id, busy));
+        }
+        let credit = Arc::new(Credit::default());
+        let outlet = Outlet::new(id, self.frames_tx.clone(), credit.clone(), self.limits);
+        let abort = self.tasks.spawn(work(request, camera.clone(), outlet));
+        self.open.insert(id, Job { credit, abort });
+        Ok(())
+    }
+
+    /// Nobody waits for `id` any more: its work stops and nothing more is sent.
+    pub(crate) fn cancel(&mut self, id: RequestId) {
+        if let Some(job) = self.open.remove(&id) {
+            job.abort.abort();
+        }
+    }
+
+    /// `bytes` more may be sent for `id`.
+    pub(crate) fn credit(&self, id: RequestId, bytes: u32) {
+        if let Some(job) = self.open.get(&id) {
+            job.credit.add(bytes);
+        }
+    }
+
+    /// The next frame to send; frames of cancelled questions are passed over.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<AgentFrame> {
+        while let Poll::Ready(Some(_)) = self.tasks.poll_join_next(cx) {}
+        while let Poll::Ready(Some(frame)) = self.frames_rx.poll_recv(cx) {
+            let (id, last) = match &frame {
+                AgentFrame::Part { id, .. } => (*id, false),
+                AgentFrame::Reply { id, .. } | AgentFrame::Done { id, .. } => (*id, true),
+                AgentFrame::Fail(fail) => (fail.id, true),
+                _ => continue,
+            };
+            let open = if last { self.open.remove(&id).is_some() } else { self.open.contains_key(&id) };
+            if open {
+                return Poll::Ready(frame);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Stops everything and waits until it has stopped.
+    pub(crate) async fn stop(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+/// Answers one question, whatever happens.
+async fn work(request: Request, camera: Camera, mut outlet: Outlet) {
+    let deadline = Duration::from_millis(request.deadline_ms.into());
+    let started = outlet.started();
+    let answer = AssertUnwindSafe(answer::answer(request.call, &camera, &mut outlet)).catch_unwind();
+    let late = async {
+        if !deadline.is_zero() {
+            sleep(deadline).await;
+        }
+        if started.is_set() {
+            // The deadline is for the first byte; from then on the asker's credit is the clock.
+            std::future::pending::<()>().await;
+        }
+    };
+    let done = tokio::select! {
+        biased;
+        () = late => Err(late_failure(deadline)),
+        done = answer => done.unwrap_or_else(|_| Err(Failure::new(FailureCode::Internal, "the agent failed"))),
+    };
+    if let Err(failure) = done {
+        outlet.fail(failure).await;
+    }
+}
+
+fn late_failure(deadline: Duration) -> Failure {
+    Failure::new(FailureCode::Deadline, format!("no answer within {} ms", deadline.as_millis()))
+}

@@ -1,0 +1,153 @@
+//! The way out of one answer: its frames in turn with those of others, against its credit.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use oriel_proto::{
+    AgentFrame, Answer, Body, Failure, FailureCode, RequestId, Trailer,
+    codec::encoded_len,
+    frame::Fail,
+    limits::{FIRST_CREDIT, FRAME_BYTES, Limits},
+};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
+
+/// The longest an answer waits for credit before it is given up: its asker neither reads nor cancels.
+const CREDIT_WITHIN: Duration = Duration::from_secs(300);
+
+/// More credit than this is not kept, whatever the gateway sends.
+const MOST_CREDIT: usize = 1 << 30;
+
+/// The smallest body of a Part that is taken from a gateway's limits: room for one large event.
+const LEAST_PART: usize = 4 << 10;
+
+/// What a Part needs beside its body: names, id and number.
+const PART_HEAD: usize = 64;
+
+/// Bytes that one answer may still send.
+#[derive(Debug)]
+pub(super) struct Credit(Semaphore);
+
+impl Default for Credit {
+    fn default() -> Self {
+        Self(Semaphore::new(FIRST_CREDIT as usize))
+    }
+}
+
+impl Credit {
+    /// More bytes may be sent.
+    pub(super) fn add(&self, bytes: u32) {
+        let room = MOST_CREDIT.saturating_sub(self.0.available_permits());
+        self.0.add_permits(room.min(bytes as usize));
+    }
+
+    /// Waits until `bytes` may be sent, and takes them.
+    async fn take(&self, bytes: u32) -> Result<(), Failure> {
+        let taken = timeout(CREDIT_WITHIN, self.0.acquire_many(bytes)).await;
+        match taken {
+            Ok(Ok(permit)) => {
+                permit.forget();
+                Ok(())
+            }
+            _ => Err(Failure::new(FailureCode::Deadline, "nobody takes the answer")),
+        }
+    }
+}
+
+/// Whether the first frame of an answer is on its way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Started(Arc<AtomicBool>);
+
+impl Started {
+    /// Whether it is.
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Where one answer's frames go.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    id: RequestId,
+    n: u32,
+    frames_tx: mpsc::Sender<AgentFrame>,
+    credit: Arc<Credit>,
+    limits: Limits,
+    started: Started,
+}
+
+impl Outlet {
+    pub(super) fn new(
+        id: RequestId,
+        frames_tx: mpsc::Sender<AgentFrame>,
+        credit: Arc<Credit>,
+        limits: Limits,
+    ) -> Self {
+        Self { id, n: 0, frames_tx, credit, limits, started: Started::default() }
+    }
+
+    /// Tells whether the answer has begun.
+    pub(super) fn started(&self) -> Started {
+        self.started.clone()
+    }
+
+    /// The most bytes of body in one Part.
+    pub(super) fn part_bytes(&self) -> usize {
+        (self.limits.part as usize).clamp(LEAST_PART, FRAME_BYTES - PART_HEAD)
+    }
+
+    /// The most bytes of a frame.
+    pub(super) fn frame_bytes(&self) -> usize {
+        (self.limits.frame as usize).min(FRAME_BYTES)
+    }
+
+    /// Sends a whole answer, if it fits one frame; gives it back otherwise.
+    pub(super) async fn reply(&mut self, answer: Answer) -> Result<Option<Answer>, Failure> {
+        let frame = AgentFrame::Reply { id: self.id, answer };
+        if encoded_len(&frame) > self.frame_bytes() {
+            let AgentFrame::Reply { answer, .. } = frame else { return Ok(None) };
+            return Ok(Some(answer));
+        }
+        self.send(frame).await?;
+        Ok(None)
+    }
+
+    /// Sends a piece, once there is credit for its whole frame.
+    pub(super) async fn part(&mut self, body: Body) -> Result<(), Failure> {
+        let frame = AgentFrame::Part { id: self.id, n: self.n, body };
+        let bytes = u32::try_from(encoded_len(&frame)).unwrap_or(u32::MAX);
+        if bytes as usize > FRAME_BYTES {
+            return Err(Failure::new(FailureCode::Internal, "a piece of the answer does not fit a frame"));
+        }
+        self.credit.take(bytes).await?;
+        self.n += 1;
+        self.send(frame).await
+    }
+
+    /// Ends the answer.
+    pub(super) async fn done(&mut self, trailer: Trailer) -> Result<(), Failure> {
+        let frame = AgentFrame::Done { id: self.id, trailer };
+        self.send(frame).await
+    }
+
+    /// Ends the answer with a failure.
+    pub(super) async fn fail(self, failure: Failure) {
+        // The session that would send it may be gone.
+        let _ = self.frames_tx.send(AgentFrame::Fail(Fail::of(self.id, failure))).await;
+    }
+
+    async fn send(&self, frame: AgentFrame) -> Result<(), Failure> {
+        let gone = |_| Failure::new(FailureCode::Cancelled, "the connection is gone");
+        let place = self.frames_tx.reserve().await.map_err(gone)?;
+        self.started.0.store(true, Ordering::Relaxed);
+        place.send(frame);
+        Ok(())
+    }
+}

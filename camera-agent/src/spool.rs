@@ -1,0 +1,307 @@
+//! Events on disk until they are acknowledged: one SQLite file per camera, never read or written on the runtime.
+
+mod db;
+mod epochs;
+mod head;
+mod losses;
+mod query;
+mod rows;
+mod run;
+#[cfg(test)]
+mod tests;
+mod upload;
+mod write;
+
+use std::{
+    fmt, io, mem,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use oriel_proto::{
+    Epoch, EventId, Kind, LoggedEvent, Seq, Severity, Timestamp,
+    call::{EventsCall, EventsTrailer},
+    event::Data,
+    frame::{Acked, SpoolState},
+};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+pub(crate) use self::{db::Bounds, upload::Next};
+use self::{db::Db, head::Head, query::Plan};
+
+/// Where the time of events comes from.
+pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Writers that may wait for the disk at once.
+const WRITERS: usize = 64;
+
+/// Why a spool cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The file cannot be opened.
+    #[error("the spool {} cannot be opened: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// A broken file cannot be moved out of the way.
+    #[error("the broken spool {} cannot be moved aside: {source}", path.display())]
+    Aside {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// SQLite failed.
+    #[error("the spool failed: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The spool has no epoch to write to; opening it again makes one.
+    #[error("the spool has no epoch")]
+    NoEpoch,
+    /// The program is stopping.
+    #[error("the spool is closing")]
+    Closing,
+    /// Another writer's transaction, which this one was part of, failed.
+    #[error("the spool failed: {0}")]
+    Together(String),
+}
+
+/// An event that has not been written yet.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Draft {
+    /// When it happened, for events of the past; none means now.
+    pub(crate) at: Option<Timestamp>,
+    /// What happened.
+    pub(crate) kind: Kind,
+    /// How much it matters.
+    pub(crate) severity: Severity,
+    /// One line for people.
+    pub(crate) description: String,
+    /// Small facts for programs.
+    pub(crate) data: Data,
+    /// The time of the picture that shows it.
+    pub(crate) image_at: Option<Timestamp>,
+}
+
+/// What a spool is at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Now {
+    /// The present epoch.
+    pub(crate) epoch: Epoch,
+    /// The number of the next event.
+    pub(crate) next: Seq,
+    /// The clock: everything written up to it is below `next`.
+    pub(crate) as_of: Timestamp,
+    /// Bytes in use on disk.
+    pub(crate) bytes: u64,
+}
+
+/// Drafts, and who waits for them to be written.
+type Waiting = (Vec<Draft>, oneshot::Sender<Result<Vec<EventId>, SpoolError>>);
+
+/// A handle to one camera's spool; clones share it.
+#[derive(Clone)]
+pub(crate) struct Spool {
+    db: Arc<tokio::sync::Mutex<Db>>,
+    head: Arc<Mutex<Head>>,
+    /// Drafts that the next transaction takes along.
+    waiting: Arc<Mutex<Vec<Waiting>>>,
+    room: Arc<Semaphore>,
+    clock: Clock,
+    bell: watch::Sender<()>,
+}
+
+impl Spool {
+    /// Opens or makes the spool at `path`, which rings `bell` whenever it changes; reads the disk.
+    pub(crate) async fn open(
+        path: &Path,
+        bounds: Bounds,
+        clock: Clock,
+        bell: watch::Sender<()>,
+    ) -> Result<Self, SpoolError> {
+        let (path, its_clock) = (path.to_owned(), clock.clone());
+        let db = blocking(move || Db::open(&path, bounds, its_clock)).await?;
+        Ok(Self {
+            head: db.share_head(),
+            db: Arc::new(tokio::sync::Mutex::new(db)),
+            waiting: Arc::default(),
+            room: Arc::new(Semaphore::new(WRITERS)),
+            clock,
+            bell,
+        })
+    }
+
+    /// Writes events; when this returns they survive a power cut. Writers that come while the disk is busy share the next commit.
+    pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<EventId>, SpoolError> {
+        let _room = self.room.acquire().await.map_err(|_| SpoolError::Closing)?;
+        let (written_tx, written_rx) = oneshot::channel();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((drafts, written_tx));
+        let waiting = self.waiting.clone();
+        self.with(move |db| {
+            let group = mem::take(&mut *waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            write_group(db, group)
+        })
+        .await?;
+        let ids = written_rx.await.map_err(|_| SpoolError::Closing)??;
+        self.bell.send_replace(());
+        Ok(ids)
+    }
+
+    /// Drops what is past its time.
+    pub(crate) async fn tidy(&self) -> Result<(), SpoolError> {
+        self.with(|db| db.keep_bounds(db.now())).await
+    }
+
+    /// Begins to answer a question.
+    pub(crate) async fn query(&self, call: EventsCall) -> Result<Query, SpoolError> {
+        let plan = self.with(move |db| Plan::new(db, &call)).await?;
+        Ok(Query { spool: self.clone(), plan: Some(plan) })
+    }
+
+    /// Takes what a gateway holds; true when a new epoch had to begin.
+    pub(crate) async fn reconcile(&self, acked: Vec<Acked>) -> Result<bool, SpoolError> {
+        let changed = self.with(move |db| db.reconcile(&acked)).await?;
+        self.bell.send_replace(());
+        Ok(changed)
+    }
+
+    /// Everything of `epoch` up to `seq` is safe at the gateway.
+    pub(crate) async fn acknowledge(&self, epoch: Epoch, seq: Seq) -> Result<(), SpoolError> {
+        self.with(move |db| db.acknowledge(epoch, seq)).await
+    }
+
+    /// Begins a new epoch because the gateway holds other events of `epoch`.
+    pub(crate) async fn supersede(&self, epoch: Epoch) -> Result<(), SpoolError> {
+        self.with(move |db| db.supersede(epoch)).await?;
+        self.bell.send_replace(());
+        Ok(())
+    }
+
+    /// What an upload sends after `sent`, at most about `bytes` of text.
+    pub(crate) async fn next_upload(
+        &self,
+        sent: Vec<(Epoch, Seq)>,
+        bytes: usize,
+    ) -> Result<Option<Next>, SpoolError> {
+        let last = move |epoch| sent.iter().find(|(sent, _)| *sent == epoch).map_or(0, |(_, seq)| *seq);
+        self.with(move |db| db.next_upload(&last, bytes)).await
+    }
+
+    /// Its epochs as they are announced.
+    pub(crate) fn states(&self) -> Vec<SpoolState> {
+        let now = (self.clock)();
+        db::lock(&self.head).states(now)
+    }
+
+    /// Its state at this moment; reads no disk.
+    pub(crate) fn now(&self) -> Option<Now> {
+        let clock = (self.clock)();
+        let mut head = db::lock(&self.head);
+        let as_of = head.as_of(clock);
+        let bytes = head.bytes;
+        head.current().map(|epoch| Now { epoch: epoch.id, next: epoch.next, as_of, bytes })
+    }
+
+    /// Whether nothing was ever written.
+    pub(crate) fn is_new(&self) -> bool {
+        let head = db::lock(&self.head);
+        head.epochs.len() == 1 && head.current().is_some_and(|epoch| epoch.next == 1)
+    }
+
+    /// The present epoch and the number of its next event.
+    pub(crate) fn place(&self) -> Option<(Epoch, Seq)> {
+        db::lock(&self.head).current().map(|epoch| (epoch.id, epoch.next))
+    }
+
+    /// Runs `work` on the file, off the runtime, in order of arrival; opens the file anew when it proves broken.
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Db) -> Result<T, SpoolError> + Send + 'static,
+    ) -> Result<T, SpoolError> {
+        let mut db = self.db.clone().lock_owned().await;
+        blocking(move || {
+            let done = work(&mut db);
+            if let Err(SpoolError::Sqlite(e)) = &done
+                && db::is_broken(e)
+            {
+                db.reopen()?;
+            }
+            done
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for Spool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spool").finish_non_exhaustive()
+    }
+}
+
+/// A question being answered, page by page.
+#[derive(Debug)]
+pub(crate) struct Query {
+    spool: Spool,
+    plan: Option<Plan>,
+}
+
+impl Query {
+    /// The next events and whether they are the last.
+    pub(crate) async fn page(&mut self) -> Result<(Vec<LoggedEvent>, bool), SpoolError> {
+        let Some(mut plan) = self.plan.take() else { return Ok((Vec::new(), true)) };
+        let (plan, page) = self
+            .spool
+            .with(move |db| {
+                let page = plan.page(db)?;
+                Ok((plan, page))
+            })
+            .await?;
+        let ended = plan.is_ended();
+        self.plan = Some(plan);
+        Ok((page, ended))
+    }
+
+    /// How complete the answer was.
+    pub(crate) async fn trailer(self) -> Result<EventsTrailer, SpoolError> {
+        let Some(plan) = self.plan else { return Err(SpoolError::Closing) };
+        self.spool.with(move |db| plan.trailer(db)).await
+    }
+}
+
+/// The clock of the machine.
+pub(crate) fn system_clock() -> Clock {
+    Arc::new(|| SystemTime::now().into())
+}
+
+/// Writes everything that waits in one transaction and tells each writer its part.
+fn write_group(db: &mut Db, group: Vec<Waiting>) -> Result<(), SpoolError> {
+    if group.is_empty() {
+        return Ok(());
+    }
+    let (drafts, writers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+    let sizes: Vec<usize> = drafts.iter().map(Vec::len).collect();
+    let written = db.write(drafts.into_iter().flatten().collect());
+    let (ids, failed) = match written {
+        Ok(ids) => (ids, None),
+        Err(e) => (Vec::new(), Some(e)),
+    };
+    let mut ids = ids.into_iter();
+    for (size, writer) in sizes.into_iter().zip(writers) {
+        let part = match &failed {
+            Some(why) => Err(SpoolError::Together(why.to_string())),
+            None => Ok(ids.by_ref().take(size).collect()),
+        };
+        // A writer that left has nobody to tell.
+        let _ = writer.send(part);
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
+) -> Result<T, SpoolError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(SpoolError::Closing))
+}

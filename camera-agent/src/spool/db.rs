@@ -1,0 +1,222 @@
+//! The spool's file: its tables, how it is opened, and how a broken one is set aside.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use oriel_proto::{Epoch, Timestamp, event::LossReason, frame::Upload};
+use rusqlite::{Connection, Transaction, params};
+
+use super::{
+    Clock, SpoolError,
+    head::{EpochHead, Head},
+    losses,
+    rows::{signed, unsigned, uuid_at},
+};
+
+/// The version of the tables, in `user_version`.
+const TABLES: i64 = 1;
+
+const SCHEMA: &str = "
+    CREATE TABLE epoch (
+        n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, first INTEGER NOT NULL, next INTEGER NOT NULL,
+        superseded INTEGER NOT NULL DEFAULT 0);
+    CREATE TABLE acked (id BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE event (
+        epoch INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL,
+        severity TEXT NOT NULL, description TEXT NOT NULL, data TEXT, image_at INTEGER,
+        was_epoch BLOB, was_seq INTEGER, PRIMARY KEY (epoch, seq)) WITHOUT ROWID;
+    CREATE TABLE lost (
+        id BLOB NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, from_at INTEGER NOT NULL,
+        to_at INTEGER NOT NULL, why TEXT NOT NULL, PRIMARY KEY (id, first)) WITHOUT ROWID;
+";
+
+/// What a spool may hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    /// Bytes on disk.
+    pub(crate) bytes: u64,
+    /// How long events are kept.
+    pub(crate) retention: std::time::Duration,
+    /// Whether events wait for an acknowledgement.
+    pub(crate) upload: Upload,
+}
+
+/// The open file; used by one thread at a time, never on the runtime.
+pub(crate) struct Db {
+    pub(crate) conn: Connection,
+    pub(crate) bounds: Bounds,
+    pub(crate) clock: Clock,
+    pub(crate) tidied: Timestamp,
+    head: Arc<Mutex<Head>>,
+    path: PathBuf,
+}
+
+impl Db {
+    /// Opens the spool at `path`, making it when there is none; a broken one is moved aside and reported as lost.
+    pub(crate) fn open(path: &Path, bounds: Bounds, clock: Clock) -> Result<Self, SpoolError> {
+        let failed = |e: rusqlite::Error| SpoolError::Open { path: path.to_owned(), source: e };
+        let conn = match connect(path) {
+            Ok(conn) => conn,
+            Err(e) if is_broken(&e) => rescue(path, &clock)?,
+            Err(e) => return Err(failed(e)),
+        };
+        let (epochs, last_at) = load(&conn).map_err(failed)?;
+        let head = Arc::new(Mutex::new(Head::new(epochs, last_at)));
+        let mut db = Self { conn, bounds, clock, tidied: Timestamp::MIN, head, path: path.to_owned() };
+        if db.head().epochs.is_empty() {
+            db.begin_epoch()?;
+        }
+        db.measure()?;
+        Ok(db)
+    }
+
+    /// Opens the file again after it turned out to be broken while in use.
+    pub(crate) fn reopen(&mut self) -> Result<(), SpoolError> {
+        tracing::error!(path = %self.path.display(), "the spool is broken and is opened anew");
+        self.conn = Connection::open_in_memory().map_err(SpoolError::Sqlite)?;
+        let fresh = Self::open(&self.path, self.bounds.clone(), self.clock.clone())?;
+        let Self { conn, head, .. } = fresh;
+        let opened = std::mem::replace(&mut *lock(&head), Head::new(Vec::new(), Timestamp::MIN));
+        self.conn = conn;
+        *lock(&self.head) = opened;
+        Ok(())
+    }
+
+    /// The state in memory; held for moments only.
+    pub(crate) fn head(&self) -> MutexGuard<'_, Head> {
+        lock(&self.head)
+    }
+
+    /// The state in memory, shared with who must not wait for the file.
+    pub(crate) fn share_head(&self) -> Arc<Mutex<Head>> {
+        self.head.clone()
+    }
+
+    /// The clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Ends the present epoch and begins another.
+    pub(crate) fn begin_epoch(&mut self) -> Result<EpochHead, SpoolError> {
+        let id = Epoch::new();
+        let tx = self.conn.transaction()?;
+        let n = insert_epoch(&tx, id, 1)?;
+        losses::forget_oldest(&tx)?;
+        tx.commit()?;
+        let epoch = EpochHead::new(n, id);
+        self.head().begin_epoch(epoch, Timestamp::MIN);
+        Ok(epoch)
+    }
+
+    /// Notes how many bytes are in use, and returns it.
+    pub(crate) fn measure(&mut self) -> Result<u64, SpoolError> {
+        let pragma = |name| self.conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let pages = pragma("page_count")? - pragma("freelist_count")?;
+        let bytes = unsigned(pages * pragma("page_size")?);
+        self.head().bytes = bytes;
+        Ok(bytes)
+    }
+}
+
+/// A lock whose holder panicked still guards a usable head: every change to it is a single assignment.
+pub(crate) fn lock(head: &Mutex<Head>) -> MutexGuard<'_, Head> {
+    head.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Adds an epoch whose next event is `next`; returns its number.
+pub(crate) fn insert_epoch(tx: &Transaction<'_>, id: Epoch, next: u64) -> rusqlite::Result<i64> {
+    tx.execute(
+        "INSERT INTO epoch (id, first, next) VALUES (?1, ?2, ?2)",
+        params![id.as_uuid().into_bytes(), signed(next)],
+    )?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Opens and checks the file.
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let conn = Connection::open(path)?;
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    // Thousands of spools share one process in the bench; a page of events needs little.
+    conn.pragma_update(None, "cache_size", -256)?;
+    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == 0 {
+        conn.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {TABLES}; COMMIT;"))?;
+        return Ok(conn);
+    }
+    let sound: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if sound == "ok" { Ok(conn) } else { Err(broken()) }
+}
+
+fn broken() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), None)
+}
+
+/// Whether an error means that the file itself cannot be trusted.
+pub(crate) fn is_broken(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+        || matches!(error, rusqlite::Error::FromSqlConversionFailure(..))
+}
+
+/// Moves a broken file aside, makes a new one, and notes in it what is known to be unreadable.
+fn rescue(path: &Path, clock: &Clock) -> Result<Connection, SpoolError> {
+    let known = Connection::open(path).and_then(|old| load(&old)).unwrap_or_default();
+    let aside = path.with_extension("broken");
+    let moved = |e| SpoolError::Aside { path: path.to_owned(), source: e };
+    fs::rename(path, &aside).map_err(moved)?;
+    for suffix in ["-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match fs::remove_file(&name) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(moved(e)),
+            _ => {}
+        }
+    }
+    tracing::error!(path = %path.display(), moved_to = %aside.display(), "the spool failed its check; a new one begins");
+    let mut conn = connect(path).map_err(|e| SpoolError::Open { path: path.to_owned(), source: e })?;
+    let tx = conn.transaction()?;
+    for epoch in known.0 {
+        insert_epoch(&tx, epoch.id, epoch.next)?;
+        losses::set_acked(&tx, epoch.id, epoch.acked)?;
+        let first = epoch.acked.max(epoch.first.saturating_sub(1)) + 1;
+        if first < epoch.next {
+            let (from, to) = (Timestamp::from_micros(0), clock());
+            let why = LossReason::Unreadable;
+            losses::add(&tx, epoch.id, (first, epoch.next - 1), (from, to), &why)?;
+        }
+    }
+    // Whatever comes next is written to an epoch of its own.
+    insert_epoch(&tx, Epoch::new(), 1)?;
+    tx.commit()?;
+    Ok(conn)
+}
+
+/// The epochs in the file and the time of the newest event of the last one.
+fn load(conn: &Connection) -> rusqlite::Result<(Vec<EpochHead>, Timestamp)> {
+    let mut statement = conn.prepare(
+        "SELECT n, epoch.id, first, next, superseded, acked.seq FROM epoch LEFT JOIN acked ON acked.id = epoch.id ORDER BY n",
+    )?;
+    let epochs: Vec<EpochHead> = statement
+        .query_map([], |row| {
+            Ok(EpochHead {
+                n: row.get(0)?,
+                id: uuid_at(row, 1)?.unwrap_or_default().into(),
+                first: unsigned(row.get(2)?),
+                next: unsigned(row.get(3)?),
+                superseded: row.get(4)?,
+                acked: unsigned(row.get::<_, Option<i64>>(5)?.unwrap_or(0)),
+            })
+        })?
+        .collect::<Result<_, _>>()?;
+    let last_at = match epochs.last() {
+        Some(epoch) if epoch.next > epoch.first => super::rows::at(conn, epoch.n, epoch.next - 1)?,
+        _ => None,
+    };
+    Ok((epochs, last_at.unwrap_or(Timestamp::MIN)))
+}
