@@ -99,8 +99,7 @@ pub async fn show(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Prob
 pub async fn revoke(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Problem> {
     inbound.query(&[])?;
     let app = &inbound.app;
-    let cameras = app.access.revoke_agent(id).await?;
-    app.cameras.unbind(cameras);
+    app.access.revoke_agent(id).await?;
     tracing::info!(agent = %id, by = inbound.who.0.label(), "agent revoked");
     Ok(reply::no_content())
 }

@@ -44,7 +44,6 @@ pub async fn trade(mut inbound: Inbound<Open>) -> Result<Response, Problem> {
     let trade: Trade = inbound.json().await?;
     let enrolled = inbound.app.access.enroll(trade.code.expose(), &trade.name, inbound.peer.ip()).await?;
     let cameras = enrolled.cameras.iter().map(|camera| camera.id.clone()).collect();
-    inbound.app.cameras.adopt(enrolled.cameras);
     tracing::info!(agent = %enrolled.agent.id, peer = %inbound.peer.address, "enrolled");
     reply::created(&Traded {
         agent: enrolled.agent.id,
