@@ -4,9 +4,13 @@ use std::{io, num::NonZeroUsize};
 
 use oriel_gateway::config::{Config, LogFormat};
 use tokio::runtime::{Builder, Runtime};
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata, subscriber::set_global_default};
+use tracing_subscriber::{EnvFilter, filter::filter_fn, layer::SubscriberExt};
 
 use super::Failure;
+
+/// The programs that know not to write down a secret.
+const OURS: [&str; 4] = ["oriel", "oriel_gateway", "oriel_proto", "camera_agent"];
 
 /// How the process is set up before a command runs.
 #[derive(Debug)]
@@ -58,16 +62,30 @@ impl Settings {
 }
 
 /// Starts the log on standard error.
+///
+/// Lines that libraries write through the `log` crate are not taken over, and below `info` only our own programs are heard,
+/// whatever the filter says: at their lowest levels libraries write down what passes through them, tokens included.
 pub(crate) fn start_logging(settings: &Settings) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&settings.log)
         .map_err(|why| Failure::usage(format!("the log filter {:?} is wrong: {why}", settings.log)))?;
     let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter);
-    match (settings.format, settings.full_lines) {
-        (LogFormat::Json, _) => lines.json().flatten_event(true).init(),
-        (LogFormat::Text, true) => lines.with_ansi(is_terminal()).init(),
-        (LogFormat::Text, false) => lines.with_ansi(is_terminal()).without_time().with_target(false).init(),
-    }
+    let ours = filter_fn(may_be_told);
+    // A second log in one process is no reason not to run.
+    _ = match (settings.format, settings.full_lines) {
+        (LogFormat::Json, _) => set_global_default(lines.json().flatten_event(true).finish().with(ours)),
+        (LogFormat::Text, true) => set_global_default(lines.with_ansi(is_terminal()).finish().with(ours)),
+        (LogFormat::Text, false) => {
+            let lines = lines.with_ansi(is_terminal()).without_time().with_target(false);
+            set_global_default(lines.finish().with(ours))
+        }
+    };
     Ok(())
+}
+
+/// Whether a line may be told if the filter wants it.
+fn may_be_told(line: &Metadata<'_>) -> bool {
+    let program = line.target().split("::").next().unwrap_or_default();
+    OURS.contains(&program) || *line.level() <= Level::INFO
 }
 
 fn is_terminal() -> bool {
