@@ -110,6 +110,11 @@ impl Access {
         Ok(AgentGrant { record, rotate, revoked })
     }
 
+    /// Writes down that an agent's link ended just now.
+    pub async fn agent_left(&self, id: AgentId) -> Result<(), AccessError> {
+        Ok(self.inner.store.touch_agents(vec![(id, self.inner.clock.now())]).await?)
+    }
+
     /// All agents that are not revoked, oldest first.
     pub async fn agents(&self) -> Result<Vec<AgentRecord>, AccessError> {
         Ok(self.inner.store.agents().await?)

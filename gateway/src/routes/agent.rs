@@ -186,6 +186,9 @@ async fn serve(
     tracing::info!(session = %link.id(), ?end, "disconnected");
     let cameras = inbox.joined.cameras();
     drop(inbox);
+    if let Err(error) = app.access.agent_left(link.facts().agent).await {
+        tracing::error!(%error, "last connection not stored");
+    }
     if let Err(error) = app.cameras.seen(&cameras, clock::now()).await {
         tracing::error!(%error, "last seen not stored");
     }
