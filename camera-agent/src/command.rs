@@ -4,7 +4,10 @@ mod enroll;
 mod run;
 mod starter;
 
-use std::{io::Write as _, path::PathBuf};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::PathBuf,
+};
 
 use camera_agent::config::parse_gateway_url;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -122,7 +125,10 @@ struct Enroll {
 /// Logs to standard error, as the command line says.
 pub(crate) fn start_logging(line: &Line) -> Result<(), String> {
     let filter = EnvFilter::try_new(&line.log).map_err(|e| format!("--log {}: {e}", line.log))?;
-    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logging = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let started = match line.log_format {
         LogFormat::Text => logging.try_init(),
         LogFormat::Json => logging.json().try_init(),
