@@ -2,6 +2,8 @@
 
 mod check;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt, fs, io,

@@ -121,17 +121,24 @@ async fn work(request: Request, camera: Camera, mut outlet: Outlet) {
     let started = outlet.started();
     let answer = AssertUnwindSafe(answer::answer(request.call, &camera, &mut outlet)).catch_unwind();
     let late = async {
-        sleep(deadline).await;
+        if !deadline.is_zero() {
+            sleep(deadline).await;
+        }
         if started.is_set() {
             // The deadline is for the first byte; from then on the asker's credit is the clock.
             std::future::pending::<()>().await;
         }
     };
     let done = tokio::select! {
+        biased;
+        () = late => Err(late_failure(deadline)),
         done = answer => done.unwrap_or_else(|_| Err(Failure::new(FailureCode::Internal, "the agent failed"))),
-        () = late => Err(Failure::new(FailureCode::Deadline, format!("no answer within {} ms", deadline.as_millis()))),
     };
     if let Err(failure) = done {
         outlet.fail(failure).await;
     }
+}
+
+fn late_failure(deadline: Duration) -> Failure {
+    Failure::new(FailureCode::Deadline, format!("no answer within {} ms", deadline.as_millis()))
 }

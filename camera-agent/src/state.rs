@@ -69,6 +69,8 @@ impl State {
             for made in [folder.clone(), folder.join("tokens"), folder.join("cameras")] {
                 fs::create_dir_all(&made).map_err(failed(&made))?;
             }
+            // Logs of a camera are nobody else's business either.
+            file::private_folder(&folder)?;
             file::private_folder(&folder.join("tokens"))?;
             let lock = lock(&folder)?;
             let identity = Identity { instance: instance(&folder)?, generation: generation(&folder)? };

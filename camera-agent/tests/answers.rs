@@ -1,4 +1,5 @@
 //! Questions and their answers over a real socket.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
 
 mod common;
 

@@ -90,7 +90,7 @@ fn certificate(host: &str, error: &RustlsError) -> String {
     use CertificateError as C;
     let RustlsError::InvalidCertificate(why) = error else { return format!("no TLS with {host}: {error}") };
     let why = match why {
-        C::UnknownIssuer => {
+        C::UnknownIssuer | C::BadSignature => {
             "is signed by an authority that is not trusted here; for a gateway's own authority give its file as ca (--ca)"
         }
         C::Expired | C::ExpiredContext { .. } => "has expired (or this device's clock is wrong)",

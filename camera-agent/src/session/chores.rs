@@ -1,7 +1,9 @@
 //! Work on the disk that a connection causes, done beside it so that it goes on reading.
 
+use std::time::Duration;
+
 use oriel_proto::{CameraId, Epoch, Secret, Seq, frame::Acked};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     camera::Camera,
@@ -10,7 +12,10 @@ use crate::{
 };
 
 /// Chores that may be open: each belongs to a frame of the gateway, which must not ask for more than the disk can do.
-pub(super) const CHORES: usize = 4_096;
+const CHORES: usize = 4_096;
+
+/// The longest that the end of a connection waits for its chores.
+const FINISH_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a chore brought.
 #[derive(Debug)]
@@ -87,8 +92,11 @@ impl Chores {
         }
     }
 
-    /// Waits for what was begun: a token half written would be one lost.
+    /// Waits for what was begun, as a token half written would be one lost; but not for ever, as disks hang.
     pub(super) async fn finish(mut self) {
-        while self.tasks.join_next().await.is_some() {}
+        let finished = timeout(FINISH_WITHIN, async { while self.tasks.join_next().await.is_some() {} });
+        if finished.await.is_err() {
+            tracing::warn!("the disk is slow: some of what the gateway said may not have been kept");
+        }
     }
 }

@@ -15,6 +15,9 @@ pub(crate) const PAGE_ROWS: u32 = 256;
 /// About the most bytes of text of one page.
 const PAGE_BYTES: usize = 64 << 10;
 
+/// The most events looked at for one page: a search must not keep the camera's writers waiting.
+const PAGE_EXAMINED: u64 = 4_096;
+
 /// The most epochs that one answer reads: what its trailer can name in one frame.
 const RUNS: usize = 128;
 
@@ -71,10 +74,11 @@ impl Plan {
         })
     }
 
-    /// The next events; none when the answer is complete.
+    /// The next events; may be none before the answer has ended, when the filter wants few.
     pub(crate) fn page(&mut self, db: &Db) -> Result<Vec<LoggedEvent>, SpoolError> {
         let (mut page, mut bytes) = (Vec::new(), 0);
-        while !self.ended && page.len() < PAGE_ROWS as usize && bytes < PAGE_BYTES {
+        let until = self.examined + PAGE_EXAMINED;
+        while !self.ended && self.examined < until && page.len() < PAGE_ROWS as usize && bytes < PAGE_BYTES {
             let Some(event) = self.step(db)? else { break };
             if self.filter.matches(&event.event) {
                 self.left = self.left.saturating_sub(1);

@@ -1,5 +1,6 @@
 //! A gateway for tests: it accepts one agent at a time on a free port and does what the test says.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
 
 use std::{future::Future, path::Path, time::Duration};
 
@@ -14,7 +15,7 @@ use oriel_proto::{
     limits::Limits,
 };
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
     time::timeout,
@@ -33,30 +34,30 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits for `event`, but not for ever.
-pub async fn soon<T>(event: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(event: impl Future<Output = T>) -> T {
     timeout(PATIENCE, event).await.expect("this did not happen in time")
 }
 
 /// A running agent, stopped when dropped.
-pub struct Agent {
+pub(crate) struct Agent {
     stop: CancellationToken,
     task: JoinHandle<Result<(), AgentError>>,
 }
 
 impl Agent {
-    pub fn start(config: Config) -> Self {
+    pub(crate) fn start(config: Config) -> Self {
         let stop = CancellationToken::new();
         Self { task: tokio::spawn(camera_agent::run(config, stop.clone())), stop }
     }
 
     /// Stops it and waits until it has.
-    pub async fn stop(mut self) -> Result<(), AgentError> {
+    pub(crate) async fn stop(mut self) -> Result<(), AgentError> {
         self.stop.cancel();
         soon(&mut self.task).await.unwrap()
     }
 
     /// Waits until it ends by itself.
-    pub async fn ended(mut self) -> Result<(), AgentError> {
+    pub(crate) async fn ended(mut self) -> Result<(), AgentError> {
         soon(&mut self.task).await.unwrap()
     }
 }
@@ -68,7 +69,7 @@ impl Drop for Agent {
 }
 
 /// A simulated camera that is quiet after its first event and has a past of `backfill` events.
-pub fn camera(id: &str, backfill: u64) -> CameraConfig {
+pub(crate) fn camera(id: &str, backfill: u64) -> CameraConfig {
     let simulator = SimulatorConfig { seed: Some(1), interval_ms: 3_600_000, backfill };
     CameraConfig {
         source: SourceConfig::Simulator(simulator),
@@ -77,50 +78,38 @@ pub fn camera(id: &str, backfill: u64) -> CameraConfig {
 }
 
 /// One gateway with a token, one camera.
-pub fn config(dir: &Path, gateway: &TestGateway, cameras: Vec<CameraConfig>) -> Config {
+pub(crate) fn config(dir: &Path, gateway: &TestGateway, cameras: Vec<CameraConfig>) -> Config {
     let url = parse_gateway_url(&gateway.url()).unwrap();
     let gateway = GatewayConfig { token: Some("oat_first".into()), ..GatewayConfig::new(url) };
     Config { state: dir.to_owned(), gateways: vec![gateway], cameras }
 }
 
 /// A listening gateway.
-pub struct TestGateway {
+pub(crate) struct TestGateway {
     listener: TcpListener,
 }
 
 impl TestGateway {
-    pub async fn listen() -> Self {
+    pub(crate) async fn listen() -> Self {
         Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("ws://{}", self.listener.local_addr().unwrap())
     }
 
     /// The next connection, whatever it is.
-    pub async fn connection(&self) -> TcpStream {
+    pub(crate) async fn connection(&self) -> TcpStream {
         soon(self.listener.accept()).await.unwrap().0
     }
 
     /// The next agent that upgrades, with its token.
-    #[allow(clippy::result_large_err, reason = "the signature is tungstenite's")]
-    pub async fn upgrade(&self) -> Peer {
-        let stream = self.connection().await;
-        let mut token = String::new();
-        let check = |request: &Upgrade, mut response: Response| -> Result<Response, ErrorResponse> {
-            assert_eq!(request.uri().path(), "/v1/agent/connect");
-            let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
-            assert_eq!(header("sec-websocket-protocol"), "oriel.v1");
-            token = header("authorization").strip_prefix("Bearer ").unwrap().to_owned();
-            response.headers_mut().insert("sec-websocket-protocol", "oriel.v1".parse().unwrap());
-            Ok(response)
-        };
-        let socket = soon(accept_hdr_async(stream, check)).await.unwrap();
-        Peer { socket, token }
+    pub(crate) async fn upgrade(&self) -> Peer {
+        Peer::accept(self.connection().await).await
     }
 
     /// The next agent, after Hello and Welcome.
-    pub async fn greet(&self, limits: Limits, features: Vec<Feature>) -> (Peer, Hello) {
+    pub(crate) async fn greet(&self, limits: Limits, features: Vec<Feature>) -> (Peer, Hello) {
         let mut peer = self.upgrade().await;
         let AgentFrame::Hello(hello) = peer.frame().await else { panic!("the first frame is Hello") };
         let welcome = Welcome {
@@ -135,11 +124,11 @@ impl TestGateway {
     }
 
     /// The next agent, after Ready; all its cameras are bound.
-    pub async fn agent(&self) -> Peer {
+    pub(crate) async fn agent(&self) -> Peer {
         self.agent_with(Limits::default(), vec![]).await
     }
 
-    pub async fn agent_with(&self, limits: Limits, features: Vec<Feature>) -> Peer {
+    pub(crate) async fn agent_with(&self, limits: Limits, features: Vec<Feature>) -> Peer {
         let (mut peer, _) = self.greet(limits, features).await;
         loop {
             match peer.frame().await {
@@ -154,7 +143,7 @@ impl TestGateway {
     }
 
     /// Answers the next HTTP request in its own words; returns what was asked.
-    pub async fn answer_http(&self, response: &str) -> String {
+    pub(crate) async fn answer_http(&self, response: &str) -> String {
         let mut stream = self.connection().await;
         let mut asked = Vec::new();
         let mut chunk = [0; 4_096];
@@ -175,28 +164,44 @@ impl TestGateway {
 }
 
 /// A connected agent, seen from the gateway.
-pub struct Peer {
-    socket: WebSocketStream<TcpStream>,
-    pub token: String,
+pub(crate) struct Peer<S = TcpStream> {
+    socket: WebSocketStream<S>,
+    pub(crate) token: String,
 }
 
-impl Peer {
-    pub async fn send(&mut self, frame: GatewayFrame) {
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
+    /// Upgrades a connection, checking what the agent sends.
+    #[allow(clippy::result_large_err, reason = "the signature is tungstenite's")]
+    pub(crate) async fn accept(stream: S) -> Self {
+        let mut token = String::new();
+        let check = |request: &Upgrade, mut response: Response| -> Result<Response, ErrorResponse> {
+            assert_eq!(request.uri().path(), "/v1/agent/connect");
+            let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
+            assert_eq!(header("sec-websocket-protocol"), "oriel.v1");
+            token = header("authorization").strip_prefix("Bearer ").unwrap().to_owned();
+            response.headers_mut().insert("sec-websocket-protocol", "oriel.v1".parse().unwrap());
+            Ok(response)
+        };
+        let socket = soon(accept_hdr_async(stream, check)).await.unwrap();
+        Self { socket, token }
+    }
+
+    pub(crate) async fn send(&mut self, frame: GatewayFrame) {
         self.send_raw(encode(&frame).unwrap()).await;
     }
 
-    pub async fn send_raw(&mut self, bytes: Vec<u8>) {
+    pub(crate) async fn send_raw(&mut self, bytes: Vec<u8>) {
         soon(self.socket.send(Message::Binary(bytes.into()))).await.unwrap();
     }
 
-    pub async fn close(mut self, code: u16) {
+    pub(crate) async fn close(mut self, code: u16) {
         let close = CloseFrame { code: CloseCode::from(code), reason: "".into() };
         soon(self.socket.close(Some(close))).await.unwrap();
         while soon(self.socket.next()).await.is_some_and(|message| message.is_ok()) {}
     }
 
     /// The next frame; pings are answered on the way.
-    pub async fn frame(&mut self) -> AgentFrame {
+    pub(crate) async fn frame(&mut self) -> AgentFrame {
         loop {
             match soon(self.socket.next()).await.expect("the agent left").unwrap() {
                 Message::Binary(bytes) => return decode(&bytes).unwrap(),
@@ -207,7 +212,7 @@ impl Peer {
     }
 
     /// The next frame that `wanted` gives something for.
-    pub async fn find<T>(&mut self, mut wanted: impl FnMut(AgentFrame) -> Option<T>) -> T {
+    pub(crate) async fn find<T>(&mut self, mut wanted: impl FnMut(AgentFrame) -> Option<T>) -> T {
         loop {
             if let Some(found) = wanted(self.frame().await) {
                 return found;
@@ -216,7 +221,7 @@ impl Peer {
     }
 
     /// The code that the agent closes with.
-    pub async fn closed(&mut self) -> u16 {
+    pub(crate) async fn closed(&mut self) -> u16 {
         loop {
             match soon(self.socket.next()).await {
                 Some(Ok(Message::Close(Some(close)))) => return close.code.into(),
@@ -226,11 +231,11 @@ impl Peer {
         }
     }
 
-    pub async fn ask(&mut self, camera: &str, call: Call) -> RequestId {
+    pub(crate) async fn ask(&mut self, camera: &str, call: Call) -> RequestId {
         self.ask_within(camera, call, 10_000).await
     }
 
-    pub async fn ask_within(&mut self, camera: &str, call: Call, deadline_ms: u32) -> RequestId {
+    pub(crate) async fn ask_within(&mut self, camera: &str, call: Call, deadline_ms: u32) -> RequestId {
         let id = RequestId::new();
         let camera: CameraId = camera.parse().unwrap();
         self.send(GatewayFrame::Request(Request { id, camera, deadline_ms, call })).await;
@@ -238,7 +243,7 @@ impl Peer {
     }
 
     /// The Reply to `id`.
-    pub async fn reply(&mut self, id: RequestId) -> Answer {
+    pub(crate) async fn reply(&mut self, id: RequestId) -> Answer {
         self.find(|frame| match frame {
             AgentFrame::Reply { id: of, answer } if of == id => Some(answer),
             AgentFrame::Fail(fail) if fail.id == id => panic!("{fail:?}"),
@@ -248,7 +253,7 @@ impl Peer {
     }
 
     /// The failure of `id`.
-    pub async fn failure(&mut self, id: RequestId) -> oriel_proto::FailureCode {
+    pub(crate) async fn failure(&mut self, id: RequestId) -> oriel_proto::FailureCode {
         self.find(|frame| match frame {
             AgentFrame::Fail(fail) if fail.id == id => Some(fail.code),
             _ => None,

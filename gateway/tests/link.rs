@@ -1,0 +1,297 @@
+//! A link's promises, over a socket in memory and with a clock that is moved, not waited for.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use oriel_gateway::{
+    link::{
+        CallError, Close, Link, LinkFacts, Piece,
+        handshake::server_side,
+        pump::{self, End, Inbox},
+    },
+    metrics::LinkMetrics,
+};
+use oriel_proto::{
+    AgentFrame, AgentId, Answer, Body, Call, CameraId, Failure, FailureCode, GatewayFrame, ImageClass,
+    InstanceId, RequestId, SessionId, Timestamp, Trailer, decode, encode,
+    frame::{AgentFacts, Announce, Events, Fail, Health, Lost, Request},
+    limits::{CALLS, FIRST_CREDIT},
+};
+use tokio::{
+    io::DuplexStream,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, protocol::Role},
+};
+
+const HEARTBEAT: Duration = Duration::from_secs(30);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Takes what comes unasked, and forgets it.
+struct Deaf;
+
+impl Inbox for Deaf {
+    fn camera(&mut self, _: Announce) {}
+    fn gone(&mut self, _: CameraId) {}
+    fn ready(&mut self) {}
+    fn events(&mut self, _: Events) {}
+    fn lost(&mut self, _: Lost) {}
+    fn fresh(&mut self, _: CameraId, _: ImageClass, _: Timestamp) {}
+    fn health(&mut self, _: Health) {}
+}
+
+/// A link, its pump, and the agent's end of the socket.
+struct Pair {
+    link: Link,
+    agent: WebSocketStream<DuplexStream>,
+    pump: JoinHandle<End>,
+    metrics: Arc<LinkMetrics>,
+}
+
+impl Pair {
+    async fn new() -> Self {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let link = Link::new(LinkFacts {
+            id: SessionId::new(),
+            agent: AgentId::new(),
+            instance: InstanceId::new(),
+            generation: 1,
+            program: AgentFacts { version: "0".into(), os: "test".into(), arch: "test".into() },
+            peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+            since: Timestamp::default(),
+        });
+        let metrics = Arc::<LinkMetrics>::default();
+        let (for_pump, counted) = (link.clone(), Arc::clone(&metrics));
+        let socket = server_side(ours, bytes::Bytes::new()).await;
+        let pump =
+            tokio::spawn(async move { pump::run(socket, &for_pump, &mut Deaf, HEARTBEAT, counted).await });
+        let agent = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+        Self { link, agent, pump, metrics }
+    }
+
+    fn ask(&self) -> Result<oriel_gateway::link::Ticket, CallError> {
+        self.link.call(camera(), Call::Describe {}, Instant::now() + 10 * SECOND)
+    }
+
+    async fn frame(&mut self) -> GatewayFrame {
+        match timeout(SECOND, self.agent.next()).await.expect("a frame comes") {
+            Some(Ok(Message::Binary(bytes))) => decode(&bytes).expect("a good frame"),
+            other => panic!("no frame but {other:?}"),
+        }
+    }
+
+    async fn request(&mut self) -> Request {
+        match self.frame().await {
+            GatewayFrame::Request(request) => request,
+            other => panic!("no request but {other:?}"),
+        }
+    }
+
+    async fn say(&mut self, frame: &AgentFrame) {
+        let bytes = encode(frame).expect("it fits");
+        self.agent.send(Message::Binary(bytes.into())).await.expect("the socket is open");
+    }
+
+    async fn close_code(&mut self) -> u16 {
+        loop {
+            match self.agent.next().await {
+                Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                Some(Ok(_)) => {}
+                other => panic!("no close but {other:?}"),
+            }
+        }
+    }
+}
+
+fn camera() -> CameraId {
+    "porch".parse().expect("an id")
+}
+
+fn bytes(n: usize) -> Body {
+    Body::Bytes(vec![7; n].into())
+}
+
+fn reply(id: RequestId, body: Vec<Body>) -> AgentFrame {
+    AgentFrame::Reply { id, answer: Answer { body, trailer: Trailer::Nothing {} } }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_reaches_the_one_who_asked() {
+    let mut pair = Pair::new().await;
+    let (mut first, mut second) = (pair.ask().expect("room"), pair.ask().expect("room"));
+    let (one, two) = (pair.request().await, pair.request().await);
+    assert_eq!((one.id, two.id), (first.id(), second.id()));
+    pair.say(&reply(two.id, vec![bytes(2)])).await;
+    pair.say(&reply(one.id, vec![bytes(1)])).await;
+    assert_eq!(first.next().await, Ok(Piece::Body(bytes(1))));
+    assert_eq!(second.next().await, Ok(Piece::Body(bytes(2))));
+    assert_eq!(second.next().await, Ok(Piece::End(Trailer::Nothing {})));
+    assert_eq!(pair.link.open_calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_agent_is_told_the_time_that_is_left() {
+    let mut pair = Pair::new().await;
+    let _ticket = pair.link.call(camera(), Call::Describe {}, Instant::now() + 3 * SECOND).expect("room");
+    let left = pair.request().await.deadline_ms;
+    assert!((2_900..=3_000).contains(&left), "{left}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_a_ticket_cancels_a_question_that_was_sent() {
+    let mut pair = Pair::new().await;
+    let ticket = pair.ask().expect("room");
+    let id = pair.request().await.id;
+    drop(ticket);
+    assert_eq!(pair.frame().await, GatewayFrame::Cancel { id });
+    assert_eq!(pair.link.open_calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_taken_back_before_it_was_sent_is_never_sent() {
+    let mut pair = Pair::new().await;
+    drop(pair.ask().expect("room"));
+    let kept = pair.ask().expect("room");
+    assert_eq!(pair.request().await.id, kept.id());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_reaches_nobody_and_is_counted() {
+    let mut pair = Pair::new().await;
+    let ticket = pair.ask().expect("room");
+    let id = pair.request().await.id;
+    drop(ticket);
+    pair.say(&reply(id, vec![])).await;
+    let mut next = pair.ask().expect("room");
+    assert_eq!(pair.frame().await, GatewayFrame::Cancel { id });
+    let other = pair.request().await.id;
+    pair.say(&reply(other, vec![bytes(9)])).await;
+    assert_eq!(next.next().await, Ok(Piece::Body(bytes(9))));
+    assert_eq!(pair.metrics.late_frames.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_socket_ends_every_waiter_is_told_and_late_tickets_are_refused() {
+    let mut pair = Pair::new().await;
+    let mut waiting = pair.ask().expect("room");
+    pair.request().await;
+    drop(pair.agent);
+    assert_eq!(waiting.next().await, Err(CallError::Closed));
+    pair.pump.await.expect("the pump ends");
+    assert!(pair.link.is_closed());
+    let refused = pair.link.call(camera(), Call::Describe {}, Instant::now() + SECOND);
+    assert_eq!(refused.err(), Some(CallError::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_the_camera_is_passed_on() {
+    let mut pair = Pair::new().await;
+    let mut ticket = pair.ask().expect("room");
+    let failure = Failure::new(FailureCode::SourceFailed, "lens cap");
+    let id = pair.request().await.id;
+    pair.say(&AgentFrame::Fail(Fail::of(id, failure.clone()))).await;
+    assert_eq!(ticket.next().await, Err(CallError::Failed(failure)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn credit_comes_as_the_answer_is_taken() {
+    let mut pair = Pair::new().await;
+    let mut ticket = pair.ask().expect("room");
+    let id = pair.request().await.id;
+    for n in 0..3 {
+        pair.say(&AgentFrame::Part { id, n, body: bytes(8 << 10) }).await;
+    }
+    ticket.next().await.expect("a piece");
+    match pair.frame().await {
+        GatewayFrame::Credit { id: named, bytes } => {
+            assert_eq!(named, id);
+            assert!(bytes >= FIRST_CREDIT / 4, "in steps of at least a quarter, not {bytes}");
+        }
+        other => panic!("no credit but {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_over_its_credit_is_closed() {
+    let mut pair = Pair::new().await;
+    let _ticket = pair.ask().expect("room");
+    let id = pair.request().await.id;
+    for n in 0..4 {
+        pair.say(&AgentFrame::Part { id, n, body: bytes(8 << 10) }).await;
+    }
+    assert_eq!(pair.close_code().await, 1008);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_agent_is_closed_after_two_and_a_half_heartbeats() {
+    let mut pair = Pair::new().await;
+    let start = Instant::now();
+    assert_eq!(pair.close_code().await, 4008);
+    assert_eq!(start.elapsed(), HEARTBEAT * 5 / 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_keeps_a_link_alive() {
+    let mut pair = Pair::new().await;
+    let start = Instant::now();
+    tokio::time::advance(HEARTBEAT).await;
+    pair.agent.send(Message::Ping("x".into())).await.expect("open");
+    assert_eq!(pair.close_code().await, 4008);
+    assert_eq!(start.elapsed(), HEARTBEAT + HEARTBEAT * 5 / 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retired_link_finishes_its_answers_first() {
+    let mut pair = Pair::new().await;
+    let mut ticket = pair.ask().expect("room");
+    let id = pair.request().await.id;
+    pair.link.retire(10 * SECOND);
+    pair.say(&reply(id, vec![])).await;
+    assert_eq!(ticket.next().await, Ok(Piece::End(Trailer::Nothing {})));
+    assert_eq!(pair.close_code().await, Close::Superseded.code());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retired_link_does_not_wait_for_ever() {
+    let mut pair = Pair::new().await;
+    let mut ticket = pair.link.call(camera(), Call::Describe {}, Instant::now() + 60 * SECOND).expect("room");
+    pair.request().await;
+    let start = Instant::now();
+    pair.link.retire(10 * SECOND);
+    assert_eq!(pair.close_code().await, Close::Superseded.code());
+    assert_eq!(start.elapsed(), 10 * SECOND);
+    assert_eq!(ticket.next().await, Err(CallError::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_questions_are_refused_at_once() {
+    let pair = Pair::new().await;
+    let open: Vec<_> = (0..CALLS).map(|_| pair.ask().expect("room")).collect();
+    assert_eq!(pair.ask().err(), Some(CallError::Busy));
+    drop(open);
+    assert!(pair.ask().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_cannot_write_still_reads() {
+    // The agent reads nothing and the pipe is small: the pump's requests get stuck, its ears do not.
+    let (ours, theirs) = tokio::io::duplex(256);
+    let base = Pair::new().await;
+    let link = Link::new(base.link.facts().clone());
+    let for_pump = link.clone();
+    let socket = server_side(ours, bytes::Bytes::new()).await;
+    tokio::spawn(async move { pump::run(socket, &for_pump, &mut Deaf, HEARTBEAT, Arc::default()).await });
+    let mut agent = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+    let mut tickets: Vec<_> = (0..200)
+        .map(|_| link.call(camera(), Call::Describe {}, Instant::now() + 60 * SECOND).expect("room"))
+        .collect();
+    tokio::time::advance(SECOND).await;
+    let last = tickets.pop().expect("one");
+    let frame = encode(&reply(last.id(), vec![bytes(100)])).expect("it fits");
+    agent.send(Message::Binary(frame.into())).await.expect("it is read");
+    let mut last = last;
+    assert_eq!(timeout(SECOND, last.next()).await.expect("in time"), Ok(Piece::Body(bytes(100))));
+}
