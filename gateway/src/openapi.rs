@@ -1,5 +1,7 @@
 //! The API as an OpenAPI 3.1 document. A test holds it against the route table in both directions.
 
+mod example;
+
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
@@ -43,6 +45,7 @@ pub fn document() -> &'static Value {
             "agent": {"type": "http", "scheme": "bearer", "description": "An agent's token: oat_…"},
         });
         complete(&mut document);
+        example::add(&mut document);
         document
     });
     &DOCUMENT
@@ -62,7 +65,7 @@ fn complete(document: &mut Value) {
                 responses.entry(status).or_insert_with(|| failure(what));
             };
             add("400", "A parameter or the body is wrong");
-            add("503", "The camera is not connected or busy, or the gateway is overloaded or stopping");
+            add("503", "The camera is not connected or busy, or the gateway has no room or stops");
             if !open || path == "/v1/enroll" {
                 add("401", "No valid credential");
                 add("403", "The credential may not do this");
@@ -81,9 +84,9 @@ fn complete(document: &mut Value) {
     }
 }
 
+/// The media type of failures.
+const PROBLEM: &str = "application/problem+json";
+
 fn failure(what: &str) -> Value {
-    json!({
-        "description": what,
-        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    })
+    json!({"description": what, "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}})
 }

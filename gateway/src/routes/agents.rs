@@ -70,7 +70,7 @@ fn view(app: &App, record: AgentRecord) -> Agent {
 }
 
 /// Lists the devices.
-#[utoipa::path(get, path = "/v1/agents", tag = "agents",
+#[utoipa::path(get, path = "/v1/agents", tag = "agents", operation_id = "list_agents", security(("key" = ["admin"])),
     params(("limit" = Option<u64>, Query, description = "The most on one page; 100 by default", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before")),
     responses((status = 200, description = "All devices", body = List)))]
@@ -83,7 +83,7 @@ pub async fn list(inbound: Inbound<Admin>) -> Result<Response, Problem> {
 }
 
 /// One device.
-#[utoipa::path(get, path = "/v1/agents/{id}", tag = "agents",
+#[utoipa::path(get, path = "/v1/agents/{id}", tag = "agents", operation_id = "get_agent", security(("key" = ["admin"])),
     params(("id" = String, Path, format = Uuid, description = "The device")),
     responses((status = 200, description = "The device", body = Agent)))]
 pub async fn show(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Problem> {
@@ -93,20 +93,19 @@ pub async fn show(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Prob
 }
 
 /// Revokes a device's tokens for good, ends its socket and unbinds its cameras.
-#[utoipa::path(delete, path = "/v1/agents/{id}", tag = "agents",
+#[utoipa::path(delete, path = "/v1/agents/{id}", tag = "agents", operation_id = "revoke_agent", security(("key" = ["admin"])),
     params(("id" = String, Path, format = Uuid, description = "The device")),
     responses((status = 204, description = "The device is out")))]
 pub async fn revoke(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Problem> {
     inbound.query(&[])?;
     let app = &inbound.app;
-    let cameras = app.access.revoke_agent(id).await?;
-    app.cameras.unbind(cameras);
+    app.access.revoke_agent(id).await?;
     tracing::info!(agent = %id, by = inbound.who.0.label(), "agent revoked");
     Ok(reply::no_content())
 }
 
 /// Gives a device a new token: at once when it is connected, else when it comes back.
-#[utoipa::path(post, path = "/v1/agents/{id}/rotate", tag = "agents",
+#[utoipa::path(post, path = "/v1/agents/{id}/rotate", tag = "agents", operation_id = "rotate_agent", security(("key" = ["admin"])),
     params(("id" = String, Path, format = Uuid, description = "The device")),
     responses((status = 202, description = "The old token works until the new one has been used", body = Rotating)))]
 pub async fn rotate(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Problem> {

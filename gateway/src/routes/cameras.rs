@@ -50,7 +50,7 @@ pub struct Change {
 }
 
 /// Makes a camera ahead of its agent.
-#[utoipa::path(post, path = "/v1/cameras", tag = "cameras", request_body = NewCamera,
+#[utoipa::path(post, path = "/v1/cameras", tag = "cameras", operation_id = "create_camera", security(("key" = ["admin"])), request_body = NewCamera,
     responses((status = 201, description = "The camera", body = Camera),
         (status = 409, description = "The id is taken", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
 pub async fn create(mut inbound: Inbound<Admin>) -> Result<Response, Problem> {
@@ -61,7 +61,7 @@ pub async fn create(mut inbound: Inbound<Admin>) -> Result<Response, Problem> {
 }
 
 /// One camera.
-#[utoipa::path(get, path = "/v1/cameras/{id}", tag = "cameras",
+#[utoipa::path(get, path = "/v1/cameras/{id}", tag = "cameras", operation_id = "get_camera",
     params(("id" = String, Path, description = "The camera", example = "porch")),
     responses((status = 200, description = "The camera", body = Camera)))]
 pub async fn show(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Problem> {
@@ -71,7 +71,7 @@ pub async fn show(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
 }
 
 /// Renames, tags or moves a camera.
-#[utoipa::path(patch, path = "/v1/cameras/{id}", tag = "cameras", request_body = Change,
+#[utoipa::path(patch, path = "/v1/cameras/{id}", tag = "cameras", operation_id = "change_camera", request_body = Change,
     params(("id" = String, Path, description = "The camera", example = "porch")),
     responses((status = 200, description = "The camera as it is now", body = Camera)))]
 pub async fn change(mut inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Problem> {
@@ -85,9 +85,9 @@ pub async fn change(mut inbound: Inbound<Viewer>, id: CameraId) -> Result<Respon
 }
 
 /// Removes a camera and refuses it to its agent from now on.
-#[utoipa::path(delete, path = "/v1/cameras/{id}", tag = "cameras",
+#[utoipa::path(delete, path = "/v1/cameras/{id}", tag = "cameras", operation_id = "remove_camera",
     params(("id" = String, Path, description = "The camera", example = "porch")),
-    responses((status = 202, description = "The camera is going; from now on it is not found", body = serde_json::Value)))]
+    responses((status = 202, description = "The camera is going; from now on it is not found", body = serde_json::Value, example = json!({"id": "porch"}))))]
 pub async fn remove(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Problem> {
     inbound.query(&[])?;
     inbound.app.cameras.remove(&inbound.who, &id).await?;

@@ -38,14 +38,13 @@ pub struct Traded {
 }
 
 /// Trades a code for a token.
-#[utoipa::path(post, path = "/v1/enroll", tag = "agents", security(()), request_body = Trade,
+#[utoipa::path(post, path = "/v1/enroll", tag = "agents", operation_id = "enroll", security(()), request_body = Trade,
     responses((status = 201, description = "The device is enrolled", body = Traded)))]
 pub async fn trade(mut inbound: Inbound<Open>) -> Result<Response, Problem> {
     let trade: Trade = inbound.json().await?;
     let enrolled = inbound.app.access.enroll(trade.code.expose(), &trade.name, inbound.peer.ip()).await;
     let enrolled = enrolled.map_err(refusal)?;
     let cameras = enrolled.cameras.iter().map(|camera| camera.id.clone()).collect();
-    inbound.app.cameras.adopt(enrolled.cameras);
     tracing::info!(agent = %enrolled.agent.id, peer = %inbound.peer.address, "enrolled");
     reply::created(&Traded {
         agent: enrolled.agent.id,

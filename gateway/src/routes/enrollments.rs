@@ -97,7 +97,7 @@ pub struct List {
 }
 
 /// Lists the open codes.
-#[utoipa::path(get, path = "/v1/enrollments", tag = "agents",
+#[utoipa::path(get, path = "/v1/enrollments", tag = "agents", operation_id = "list_enrollments", security(("key" = ["admin"])),
     params(("limit" = Option<u64>, Query, description = "The most on one page; 100 by default", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before")),
     responses((status = 200, description = "The open codes, without the codes", body = List)))]
@@ -109,7 +109,7 @@ pub async fn list(inbound: Inbound<Admin>) -> Result<Response, Problem> {
 }
 
 /// Makes a code.
-#[utoipa::path(post, path = "/v1/enrollments", tag = "agents", request_body = Wanted,
+#[utoipa::path(post, path = "/v1/enrollments", tag = "agents", operation_id = "create_enrollment", security(("key" = ["admin"])), request_body = Wanted,
     params(("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key gets the first answer again, for ten minutes", max_length = 200, min_length = 1)),
     responses((status = 201, description = "The code and what to run on the device", body = Made),
         (status = 409, description = "A camera belongs to an agent or another open code already", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -159,7 +159,7 @@ fn url(app: &App, headers: &HeaderMap, peer: Peer) -> String {
 }
 
 /// One open code.
-#[utoipa::path(get, path = "/v1/enrollments/{id}", tag = "agents",
+#[utoipa::path(get, path = "/v1/enrollments/{id}", tag = "agents", operation_id = "get_enrollment", security(("key" = ["admin"])),
     params(("id" = String, Path, format = Uuid, description = "The enrolment")),
     responses((status = 200, description = "The code's facts, without the code", body = Enrollment)))]
 pub async fn show(inbound: Inbound<Admin>, id: EnrollmentId) -> Result<Response, Problem> {
@@ -168,7 +168,7 @@ pub async fn show(inbound: Inbound<Admin>, id: EnrollmentId) -> Result<Response,
 }
 
 /// Takes a code back.
-#[utoipa::path(delete, path = "/v1/enrollments/{id}", tag = "agents",
+#[utoipa::path(delete, path = "/v1/enrollments/{id}", tag = "agents", operation_id = "remove_enrollment", security(("key" = ["admin"])),
     params(("id" = String, Path, format = Uuid, description = "The enrolment")),
     responses((status = 204, description = "The code cannot be used any more")))]
 pub async fn remove(inbound: Inbound<Admin>, id: EnrollmentId) -> Result<Response, Problem> {

@@ -92,7 +92,7 @@ pub struct Stretch<'a> {
 type Place = (Option<i64>, Option<i64>, Position);
 
 /// A page of a camera's log.
-#[utoipa::path(get, path = "/v1/cameras/{id}/events", tag = "events",
+#[utoipa::path(get, path = "/v1/cameras/{id}/events", tag = "events", operation_id = "list_events",
     params(("id" = String, Path, description = "The camera", example = "porch"),
         ("from" = Option<String>, Query, description = "The earliest time, included: RFC 3339, now, -15m, -2h, -7d, YYYYMMDDhhmmss[.mmm], Unix seconds or milliseconds"),
         ("to" = Option<String>, Query, description = "The time before which all events lie"),

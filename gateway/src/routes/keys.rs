@@ -101,7 +101,7 @@ pub struct List {
 }
 
 /// Lists the keys.
-#[utoipa::path(get, path = "/v1/keys", tag = "access",
+#[utoipa::path(get, path = "/v1/keys", tag = "access", operation_id = "list_keys", security(("key" = ["admin"])),
     params(("limit" = Option<u64>, Query, description = "The most on one page; 100 by default", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before")),
     responses((status = 200, description = "All keys, without their secrets", body = List)))]
@@ -113,7 +113,7 @@ pub async fn list(inbound: Inbound<Admin>) -> Result<Response, Problem> {
 }
 
 /// Makes a key.
-#[utoipa::path(post, path = "/v1/keys", tag = "access", request_body = Wanted,
+#[utoipa::path(post, path = "/v1/keys", tag = "access", operation_id = "create_key", security(("key" = ["admin"])), request_body = Wanted,
     responses((status = 201, description = "The key and its secret", body = Made)))]
 pub async fn create(mut inbound: Inbound<Admin>) -> Result<Response, Problem> {
     inbound.query(&[])?;
@@ -128,7 +128,7 @@ pub async fn create(mut inbound: Inbound<Admin>) -> Result<Response, Problem> {
 }
 
 /// One key.
-#[utoipa::path(get, path = "/v1/keys/{id}", tag = "access",
+#[utoipa::path(get, path = "/v1/keys/{id}", tag = "access", operation_id = "get_key", security(("key" = ["admin"])),
     params(("id" = String, Path, format = Uuid, description = "The key")),
     responses((status = 200, description = "The key, without its secret", body = Key)))]
 pub async fn show(inbound: Inbound<Admin>, id: KeyId) -> Result<Response, Problem> {
@@ -137,7 +137,7 @@ pub async fn show(inbound: Inbound<Admin>, id: KeyId) -> Result<Response, Proble
 }
 
 /// Revokes a key for good; its streams end.
-#[utoipa::path(delete, path = "/v1/keys/{id}", tag = "access",
+#[utoipa::path(delete, path = "/v1/keys/{id}", tag = "access", operation_id = "revoke_key", security(("key" = ["admin"])),
     params(("id" = String, Path, format = Uuid, description = "The key")),
     responses((status = 204, description = "The key is no longer good")))]
 pub async fn revoke(inbound: Inbound<Admin>, id: KeyId) -> Result<Response, Problem> {

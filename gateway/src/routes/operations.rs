@@ -12,14 +12,14 @@ use super::{
 use crate::{access::Viewer, openapi, problem::Problem};
 
 /// Whether the process lives.
-#[utoipa::path(get, path = "/healthz", tag = "operations", security(()),
+#[utoipa::path(get, path = "/healthz", tag = "operations", operation_id = "get_health", security(()),
     responses((status = 200, description = "The process lives", body = serde_json::Value, example = json!({"status": "ok"}))))]
 pub async fn healthz(_: Inbound<Open>) -> Result<Response, Problem> {
     reply::json(&json!({"status": "ok"}))
 }
 
 /// Whether new work is welcome.
-#[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
+#[utoipa::path(get, path = "/readyz", tag = "operations", operation_id = "get_readiness", security(()),
     responses((status = 200, description = "New work is welcome", body = serde_json::Value, example = json!({"status": "ready"}))))]
 pub async fn readyz(inbound: Inbound<Open>) -> Result<Response, Problem> {
     if inbound.app.stopping.is_cancelled() {
@@ -29,8 +29,8 @@ pub async fn readyz(inbound: Inbound<Open>) -> Result<Response, Problem> {
 }
 
 /// Counters in the text format of Prometheus.
-#[utoipa::path(get, path = "/metrics", tag = "operations",
-    responses((status = 200, description = "All metrics", body = String, content_type = "application/openmetrics-text")))]
+#[utoipa::path(get, path = "/metrics", tag = "operations", operation_id = "get_metrics", security(("key" = ["admin"])),
+    responses((status = 200, description = "All metrics", body = String, content_type = "application/openmetrics-text", example = "oriel_agents 9\n# EOF\n")))]
 pub async fn metrics(inbound: Inbound<Admin>) -> Result<Response, Problem> {
     metrics_text(&inbound.app)
 }
@@ -42,8 +42,8 @@ pub(super) fn metrics_text(app: &App) -> Result<Response, Problem> {
 }
 
 /// This document.
-#[utoipa::path(get, path = "/openapi.json", tag = "operations",
-    responses((status = 200, description = "The API as an OpenAPI 3.1 document", body = serde_json::Value)))]
+#[utoipa::path(get, path = "/openapi.json", tag = "operations", operation_id = "get_openapi",
+    responses((status = 200, description = "The API as an OpenAPI 3.1 document", body = serde_json::Value, example = json!({"openapi": "3.1.0"}))))]
 pub async fn openapi(_: Inbound<Viewer>) -> Result<Response, Problem> {
     reply::json(&openapi::document())
 }

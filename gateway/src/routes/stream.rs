@@ -29,11 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const TYPES: &[&str] = &["status", "gone"];
 
 /// Follows the states of cameras.
-#[utoipa::path(get, path = "/v1/stream", tag = "cameras",
+#[utoipa::path(get, path = "/v1/stream", tag = "cameras", operation_id = "follow",
     params(("camera" = Option<Vec<String>>, Query, description = "Only these cameras; repeatable"),
         ("tag" = Option<Vec<String>>, Query, description = "Only cameras with one of these tags; repeatable"),
         ("types" = Option<Vec<String>>, Query, description = "Only these messages: status, gone; repeatable")),
-    responses((status = 200, description = "hello, then status for every camera, then status and gone as it happens, heartbeat every 10 s, restart before the gateway stops", body = String, content_type = "text/event-stream")))]
+    responses((status = 200, description = "hello, then status for every camera, then status and gone as it happens, heartbeat every 10 s, restart before the gateway stops", body = String, content_type = "text/event-stream", example = "event:gone\ndata:{\"camera\":\"porch\"}\n\n")))]
 pub async fn follow(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
     let query = inbound.query(&["camera", "tag", "types"])?;
     let wanted = Wanted::read(&query)?;

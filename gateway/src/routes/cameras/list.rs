@@ -37,7 +37,7 @@ struct Question {
 struct Place(String, String);
 
 /// Lists the cameras that the caller may see.
-#[utoipa::path(get, path = "/v1/cameras", tag = "cameras",
+#[utoipa::path(get, path = "/v1/cameras", tag = "cameras", operation_id = "list_cameras",
     params(("q" = Option<String>, Query, description = "Only those whose id or name contains this, whatever the case"),
         ("tag" = Option<Vec<String>>, Query, description = "Only those with one of these tags; repeatable"),
         ("status" = Option<Vec<String>>, Query, description = "Only those that are so: online, degraded, offline, never_seen, refused; repeatable"),
