@@ -37,7 +37,7 @@ impl Demo {
     }
 
     /// Interrupts it as Ctrl-C does; it writes nothing more than its one line.
-    fn stop(mut self) {
+    fn stop(self) {
         self.process.signal("INT");
         let ran = self.process.finish();
         assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);

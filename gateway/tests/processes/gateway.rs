@@ -21,32 +21,42 @@ pub(crate) struct Gateway {
     pub(crate) url: String,
     pub(crate) key: String,
     pub(crate) ca: Option<PathBuf>,
+    /// Options beside the usual ones.
+    options: Vec<String>,
 }
 
 impl Gateway {
     /// Starts one without TLS.
     pub(crate) fn start() -> Self {
-        Self::first(tempfile::tempdir().unwrap(), None)
+        Self::start_with(&[])
+    }
+
+    /// Starts one without TLS, with these options.
+    pub(crate) fn start_with(options: &[&str]) -> Self {
+        Self::first(tempfile::tempdir().unwrap(), None, options)
     }
 
     /// Starts one whose certificate from `authority` is for this host.
     pub(crate) fn start_tls(authority: &Authority) -> Self {
         let folder = tempfile::tempdir().unwrap();
         authority.write_leaf(folder.path(), "127.0.0.2", 2099);
-        Self::first(folder, Some(authority.file.clone()))
+        let files = ["cert.pem", "key.pem"].map(|name| text(&folder.path().join(name)));
+        let options = ["--tls-cert", &files[0], "--tls-key", &files[1]];
+        Self::first(folder, Some(authority.file.clone()), &options)
     }
 
-    fn first(folder: TempDir, ca: Option<PathBuf>) -> Self {
-        let mut process = serve(folder.path(), LISTEN, ca.is_some());
+    fn first(folder: TempDir, ca: Option<PathBuf>, options: &[&str]) -> Self {
+        let options: Vec<String> = options.iter().map(|&option| option.into()).collect();
+        let mut process = serve(folder.path(), LISTEN, &options);
         let key = process.line(Stream::Out, "oak_");
         let url = url(&mut process);
-        Self { process, folder, url, key, ca }
+        Self { process, folder, url, key, ca, options }
     }
 
     /// Starts it anew, at the same address; what ran before must be gone.
     pub(crate) fn restart(&mut self) {
         let (_, address) = self.url.split_once("://").unwrap();
-        self.process = serve(self.folder.path(), address, self.ca.is_some());
+        self.process = serve(self.folder.path(), address, &self.options);
         assert_eq!(url(&mut self.process), self.url);
     }
 
@@ -88,14 +98,12 @@ impl Gateway {
 }
 
 /// Starts `oriel serve` for a folder.
-fn serve(folder: &Path, listen: &str, tls: bool) -> Process {
-    let file = |name| text(&folder.join(name));
-    let (data, cert, key) = (file("data"), file("cert.pem"), file("key.pem"));
-    let mut args = vec!["serve", "--listen", listen, "--metrics-listen", "off", "--data", &data];
-    if tls {
-        args.extend(["--tls-cert", &cert, "--tls-key", &key]);
-    }
-    Process::start(oriel(&args))
+fn serve(folder: &Path, listen: &str, options: &[String]) -> Process {
+    let data = text(&folder.join("data"));
+    let args = ["serve", "--listen", listen, "--metrics-listen", "off", "--data", &data];
+    let mut command = oriel(&args);
+    command.args(options);
+    Process::start(command)
 }
 
 /// The address that a started gateway says.

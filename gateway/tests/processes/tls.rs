@@ -13,7 +13,8 @@ use super::{
 
 #[test]
 fn an_agent_enrolled_by_the_printed_command_answers_over_https() {
-    let gateway = Gateway::start_tls(&Authority::new("one"));
+    let authority = Authority::new("one");
+    let gateway = Gateway::start_tls(&authority);
     assert!(gateway.url.starts_with("https://127.0.0.2:"));
     let device = Device::enrolled(&gateway, &["porch", "yard"]);
     let _agent = device.start_connected();
@@ -103,7 +104,8 @@ fn a_running_agent_names_what_is_wrong_with_a_certificate_and_connects_once_it_i
 
 #[test]
 fn a_broken_certificate_file_leaves_the_old_one_in_use() {
-    let mut gateway = Gateway::start_tls(&Authority::new("one"));
+    let authority = Authority::new("one");
+    let mut gateway = Gateway::start_tls(&authority);
     fs::write(gateway.folder.path().join("cert.pem"), "half a certif").unwrap();
     gateway.process.signal("HUP");
     gateway.process.says("certificate not read again; the old one stays in use");
@@ -112,7 +114,7 @@ fn a_broken_certificate_file_leaves_the_old_one_in_use() {
     let folder = |name| text(&gateway.folder.path().join(name));
     let (data, cert, key) = (gateway.data(), folder("cert.pem"), folder("key.pem"));
     let args = ["serve", "--listen", "127.0.0.2:0", "--data", &data, "--tls-cert", &cert, "--tls-key", &key];
-    Process::start(oriel(&args)).finish().fails(1, &format!("cannot read {cert}"));
+    Process::start(oriel(&args)).finish().fails(1, &format!("cannot read {cert}: it holds no certificate"));
 }
 
 /// Lets a gateway read its certificate again.
