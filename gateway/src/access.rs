@@ -93,11 +93,7 @@ impl Access {
             self.inner.stale.store(true, Ordering::Relaxed);
             return Err(error);
         }
-        let seen = self.inner.sessions.take_seen();
-        if !seen.is_empty() {
-            self.inner.store.touch_agents(seen).await?;
-        }
-        Ok(())
+        self.write_seen().await
     }
 
     /// Counts a failure of this address, and gives back the error that it should see.

@@ -14,8 +14,8 @@ pub(crate) use error::ClientError;
 pub(crate) use options::ClientOptions;
 pub(crate) use page::MOST;
 
-/// A gateway answers or refuses a connection within a round trip; longer means that nobody is there.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// What the gateway gets on top of the time that a camera may take, so that it is the one to say who was too slow.
+const CARRIED_WITHIN: Duration = Duration::from_secs(2);
 
 /// The longest wait for a whole answer: the longest `timeout` of the API, 60 s, and time to carry it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(90);
@@ -37,7 +37,8 @@ impl Client {
         let base = base_url(&options.url)?;
         let mut http = reqwest::Client::builder()
             .user_agent(concat!("oriel/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_WITHIN)
+            .connect_timeout(options.timeout)
+            .read_timeout(options.timeout + CARRIED_WITHIN)
             .timeout(ANSWER_WITHIN)
             .redirect(redirect::Policy::none());
         if let Some(ca) = &options.ca {

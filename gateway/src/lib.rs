@@ -53,6 +53,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use oriel_proto::{AgentId, CameraId};
 use tokio::{
     net::TcpListener,
+    signal::unix::Signal,
     sync::Semaphore,
     time::{MissedTickBehavior, interval, timeout},
 };
@@ -69,7 +70,7 @@ use self::{
     server::{
         Server,
         admission::Admission,
-        tls::{Tls, TlsError},
+        tls::{self, Tls, TlsError},
     },
     store::{Store, StoreError},
 };
@@ -87,6 +88,8 @@ pub struct Gateway {
     app: App,
     store: Store,
     tls: Option<Tls>,
+    /// From before anybody is told that this gateway serves: a SIGHUP that nobody listens for ends the process.
+    hangups: Option<Signal>,
 }
 
 /// Why a gateway cannot start.
@@ -146,7 +149,8 @@ impl Gateway {
             closing: CancellationToken::new(),
             idempotency: routes::Idempotency::default(),
         });
-        Ok(Self { config, app, store, tls })
+        let hangups = tls.is_some().then(tls::hangups).transpose()?;
+        Ok(Self { config, app, store, tls, hangups })
     }
 
     /// Who may do what; for the command that runs the gateway.
@@ -179,11 +183,12 @@ impl Gateway {
     }
 
     /// Serves until `stop`; then lets open answers finish, ends every socket and task, and closes the store.
-    pub async fn serve(self, listeners: Listeners, stop: CancellationToken) {
+    pub async fn serve(mut self, listeners: Listeners, stop: CancellationToken) {
+        let hangups = self.hangups.take();
         let app = &self.app;
         app.tasks.spawn(tick(Arc::clone(app)));
-        if let Some(tls) = self.tls.clone() {
-            app.tasks.spawn(tls.reload_on_hangup(app.stopping.clone()));
+        if let (Some(tls), Some(hangups)) = (self.tls.clone(), hangups) {
+            app.tasks.spawn(tls.reload_on(hangups, app.stopping.clone()));
         }
         if let Some(listener) = listeners.metrics {
             app.tasks.spawn(self.metrics_server().run(listener, app.stopping.clone()));
@@ -199,7 +204,8 @@ impl Gateway {
         if timeout(END_WITHIN, app.tasks.wait()).await.is_err() {
             tracing::warn!(tasks = app.tasks.len(), "some tasks did not end in time");
         }
-        if let Err(error) = app.cameras.write_seen().await {
+        let (cameras, agents) = tokio::join!(app.cameras.write_seen(), app.access.write_seen());
+        if let Err(error) = cameras.map_err(AccessError::from).and(agents) {
             tracing::error!(%error, "last seen not stored");
         }
         self.store.close().await;

@@ -193,7 +193,7 @@ impl Problem {
             )
             .after(OFFLINE_RETRY),
             RelayError::Busy => Self::camera_busy("too many questions are open on its connection", None),
-            RelayError::Timeout => Self::camera_timeout(),
+            RelayError::Timeout => Self::camera_timeout(camera),
             RelayError::Interrupted => {
                 Self::camera_failed("its connection ended in the middle of the answer")
             }
@@ -208,7 +208,7 @@ impl Problem {
                         failure.message,
                     ),
                     FailureCode::Busy => Self::camera_busy(&failure.message, retry),
-                    FailureCode::Deadline => Self::camera_timeout(),
+                    FailureCode::Deadline => Self::camera_timeout(camera),
                     code => Self::camera_failed(&format!("{code}: {}", failure.message)),
                 }
             }
@@ -222,12 +222,12 @@ impl Problem {
             .after(retry.unwrap_or(Duration::from_secs(1)))
     }
 
-    fn camera_timeout() -> Self {
+    fn camera_timeout(camera: &CameraId) -> Self {
         Self::new(
             StatusCode::GATEWAY_TIMEOUT,
             "camera_timeout",
             "The camera did not answer in time",
-            "no answer came before the deadline",
+            format!("camera {camera} did not answer before the deadline"),
         )
     }
 

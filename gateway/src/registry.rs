@@ -111,6 +111,8 @@ impl Registry {
                     return Err(JoinError::OtherInstance);
                 }
                 if present.link.facts().generation >= facts.generation {
+                    // One state folder never dials with an older number: this is a copy of it.
+                    present.contested = true;
                     return Err(JoinError::NotNewer);
                 }
                 Some(std::mem::replace(&mut present.link, link.clone()))

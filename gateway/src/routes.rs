@@ -194,7 +194,9 @@ pub fn routes(app: &App) -> BoxedFilter<(Response,)> {
 /// `/metrics` alone, without a credential, for a listener of its own.
 pub fn metrics_only(app: &App) -> BoxedFilter<(Response,)> {
     let app = app.clone();
-    let metrics = warp::path!("metrics").and(warp::get()).map(move || answer(operations::metrics_text(&app)));
+    // Nothing else is here, so the address alone will do.
+    let path = warp::path!("metrics").or(warp::path::end()).unify();
+    let metrics = path.and(warp::get()).map(move || answer(operations::metrics_text(&app)));
     let last = warp::any().map(|| answer(Err(Problem::not_found())));
     metrics.or(last).unify().boxed()
 }

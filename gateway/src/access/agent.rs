@@ -40,8 +40,8 @@ struct Memory {
 }
 
 impl Sessions {
-    /// When each agent came, since this was last asked.
-    pub(super) fn take_seen(&self) -> Vec<(AgentId, Timestamp)> {
+    /// When each agent came or left, since this was last asked.
+    fn take_seen(&self) -> Vec<(AgentId, Timestamp)> {
         self.lock().seen.drain().collect()
     }
 
@@ -108,6 +108,20 @@ impl Access {
             return Err(AccessError::Revoked);
         }
         Ok(AgentGrant { record, rotate, revoked })
+    }
+
+    /// Notes that an agent was connected until now; written down by the next [`Access::write_seen`].
+    pub fn agent_seen(&self, id: AgentId) {
+        self.inner.sessions.came(id, self.inner.clock.now());
+    }
+
+    /// Writes down when agents were last connected. To be done every second or so.
+    pub async fn write_seen(&self) -> Result<(), AccessError> {
+        let seen = self.inner.sessions.take_seen();
+        if seen.is_empty() {
+            return Ok(());
+        }
+        Ok(self.inner.store.touch_agents(seen).await?)
     }
 
     /// All agents that are not revoked, oldest first.

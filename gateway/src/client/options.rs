@@ -1,8 +1,9 @@
 //! How a command finds the gateway and its key.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, parser::ValueSource};
+use oriel_gateway::config::parse_duration;
 use oriel_proto::Secret;
 
 use super::ClientError;
@@ -19,6 +20,16 @@ pub(crate) struct ClientOptions {
     /// PEM file with the only authorities whose certificates are accepted [default: the platform's]
     #[arg(long, env = "ORIEL_CA", value_name = "FILE")]
     pub(super) ca: Option<PathBuf>,
+    /// How long to wait for an answer to begin, 100ms to 60s
+    #[arg(long, env = "ORIEL_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = answer_within)]
+    pub(crate) timeout: Duration,
+}
+
+/// The times that the API lets a camera take.
+fn answer_within(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    let allowed = Duration::from_millis(100)..=Duration::from_secs(60);
+    if allowed.contains(&time) { Ok(time) } else { Err("must be 100ms to 60s".into()) }
 }
 
 /// Where the key is: a flag wins over the environment, and of two flags the key itself over its file.

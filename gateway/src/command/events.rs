@@ -105,7 +105,8 @@ impl Events {
             Order::Asc => "asc",
             Order::Desc => "desc",
         };
-        let mut query = vec![("order", order.to_owned())];
+        let timeout = format!("{}ms", self.client.timeout.as_millis());
+        let mut query = vec![("order", order.to_owned()), ("timeout", timeout)];
         let once = [("from", &self.from), ("to", &self.to), ("q", &self.q)];
         query.extend(once.into_iter().filter_map(|(name, value)| value.clone().map(|value| (name, value))));
         query.extend(self.kind.iter().map(|kind| ("kind", kind.clone())));

@@ -13,6 +13,7 @@ use super::{Failure, output::print_line, stop};
 
 /// Runs the gateway.
 pub(super) async fn run(config: Config) -> Result<(), Failure> {
+    config.check()?;
     let stop = stop::on_signal().map_err(Failure::Runtime)?;
     let gateway = Gateway::start(config.clone()).await?;
     let listeners = gateway.listen()?;

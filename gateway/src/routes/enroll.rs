@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use warp::reply::Response;
 
 use super::{guard::Open, inbound::Inbound, reply};
-use crate::problem::Problem;
+use crate::{access::AccessError, problem::Problem};
 
 /// A device that wants in.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -42,7 +42,8 @@ pub struct Traded {
     responses((status = 201, description = "The device is enrolled", body = Traded)))]
 pub async fn trade(mut inbound: Inbound<Open>) -> Result<Response, Problem> {
     let trade: Trade = inbound.json().await?;
-    let enrolled = inbound.app.access.enroll(trade.code.expose(), &trade.name, inbound.peer.ip()).await?;
+    let enrolled = inbound.app.access.enroll(trade.code.expose(), &trade.name, inbound.peer.ip()).await;
+    let enrolled = enrolled.map_err(refusal)?;
     let cameras = enrolled.cameras.iter().map(|camera| camera.id.clone()).collect();
     tracing::info!(agent = %enrolled.agent.id, peer = %inbound.peer.address, "enrolled");
     reply::created(&Traded {
@@ -51,4 +52,14 @@ pub async fn trade(mut inbound: Inbound<Open>) -> Result<Response, Problem> {
         cameras,
         new_cameras: enrolled.agent.new_cameras.map(|pattern| pattern.as_str().to_owned()),
     })
+}
+
+/// Says what to do about a code that is no good; which of the three it is stays the gateway's secret.
+fn refusal(error: AccessError) -> Problem {
+    match error {
+        AccessError::Unknown | AccessError::Expired => Problem::unauthorized(
+            "this code was used before, has expired or never existed: make another with oriel enroll",
+        ),
+        other => other.into(),
+    }
 }

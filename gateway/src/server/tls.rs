@@ -5,12 +5,15 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
         self, ServerConfig,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+        pki_types::{
+            CertificateDer, PrivateKeyDer,
+            pem::{self, PemObject},
+        },
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -29,6 +32,9 @@ pub enum TlsError {
     /// They do not fit each other or are not usable.
     #[error("certificate and key cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
+    /// The system does not let the process listen for SIGHUP.
+    #[error("cannot listen for SIGHUP: {0}")]
+    Signal(std::io::Error),
 }
 
 /// The gateway's certificate, as last read; clones share it.
@@ -61,12 +67,8 @@ impl Tls {
         Ok(())
     }
 
-    /// Reads the files again at each SIGHUP, until `stop`.
-    pub async fn reload_on_hangup(self, stop: CancellationToken) {
-        let mut hangups = match signal(SignalKind::hangup()) {
-            Ok(hangups) => hangups,
-            Err(error) => return tracing::warn!(%error, "certificates are not read again on SIGHUP"),
-        };
+    /// Reads the files again at each of `hangups`, until `stop`.
+    pub async fn reload_on(self, mut hangups: Signal, stop: CancellationToken) {
         loop {
             tokio::select! {
                 _ = hangups.recv() => match self.reload() {
@@ -84,11 +86,17 @@ impl Tls {
     }
 }
 
+/// Every SIGHUP from now on, none of which ends the process any more.
+pub fn hangups() -> Result<Signal, TlsError> {
+    signal(SignalKind::hangup()).map_err(TlsError::Signal)
+}
+
 fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(unreadable(certificate))?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
+        .and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) })
+        .map_err(unreadable(certificate, "certificate"))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key, "private key"))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -97,7 +105,14 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     Ok(Arc::new(config))
 }
 
-fn unreadable(path: &Path) -> impl FnOnce(rustls::pki_types::pem::Error) -> TlsError {
+/// What it means that `path`, which should hold a `thing`, cannot be read.
+fn unreadable(path: &Path, thing: &'static str) -> impl FnOnce(pem::Error) -> TlsError {
     let path = path.to_owned();
-    move |why| TlsError::File { path, why: why.to_string() }
+    move |why| {
+        let why = match why {
+            pem::Error::NoItemsFound => format!("it holds no {thing} in PEM"),
+            why => why.to_string(),
+        };
+        TlsError::File { path, why }
+    }
 }

@@ -16,7 +16,7 @@ pub struct AgentRecord {
     pub new_cameras: Option<CameraPattern>,
     /// When it was enrolled.
     pub created_at: Timestamp,
-    /// When it last opened a link, as far as it was written down.
+    /// When a link of it last began or ended, as far as it was written down.
     pub last_seen_at: Option<Timestamp>,
 }
 
@@ -130,7 +130,7 @@ impl Store {
         self.writer.run(write, tell).await
     }
 
-    /// Writes down when these agents last opened a link; unknown ones are skipped, and time never goes back.
+    /// Writes down when these agents' links last began or ended; unknown ones are skipped, and time never goes back.
     pub async fn touch_agents(&self, seen: Vec<(AgentId, Timestamp)>) -> Result<(), StoreError> {
         let write = move |db: &Connection| {
             let mut touch = db.prepare_cached(

@@ -60,11 +60,12 @@ fn what_is_asked_reaches_the_gateway() {
     let args =
         ["porch", "--from", "-2h", "--to", "now", "--kind", "motion", "--kind", "reset", "--q", "a b&c"];
     events(&fake, &args);
-    events(&fake, &["porch", "--order", "asc", "--severity", "warning", "--limit", "5"]);
+    events(&fake, &["porch", "--order", "asc", "--severity", "warning", "--limit", "5", "--timeout", "1s"]);
     let lines: Vec<_> = fake.asked().into_iter().map(|asked| asked.line).collect();
     let path = "GET /v1/cameras/porch/events?order=";
-    let first = format!("{path}desc&from=-2h&to=now&q=a+b%26c&kind=motion&kind=reset&limit=100");
-    assert_eq!(lines, [first, format!("{path}asc&severity=warning&limit=5")]);
+    let first =
+        format!("{path}desc&timeout=10000ms&from=-2h&to=now&q=a+b%26c&kind=motion&kind=reset&limit=100");
+    assert_eq!(lines, [first, format!("{path}asc&timeout=1000ms&severity=warning&limit=5")]);
 }
 
 #[test]

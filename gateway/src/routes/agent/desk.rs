@@ -54,6 +54,7 @@ impl Desk {
     pub(super) fn leave(&self) {
         let served = self.0.joined.served();
         self.0.app.cameras.seen(&served);
+        self.0.app.access.agent_seen(self.0.link.facts().agent);
         self.0.joined.leave();
     }
 

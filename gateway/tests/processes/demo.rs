@@ -1,0 +1,133 @@
+//! `oriel demo`: ready without anything set up, and gone without a trace.
+
+use std::{net::TcpListener, path::Path};
+
+use serde_json::Value;
+
+use super::{
+    http::Http,
+    process::{Process, Stream, oriel, run_oriel},
+};
+
+/// A demo that says it is ready, with what it said.
+struct Demo {
+    process: Process,
+    said: Value,
+}
+
+impl Demo {
+    /// Starts one on free ports.
+    fn start(args: &[&str]) -> Self {
+        let ports = ["--listen", "127.0.0.2:0", "--metrics-listen", "127.0.0.2:0"];
+        Self::start_with(&[args, &ports].concat())
+    }
+
+    fn start_with(args: &[&str]) -> Self {
+        let mut process = Process::start(oriel(&[&["demo", "--json"], args].concat()));
+        let line = process.line(Stream::Out, "{");
+        Self { process, said: serde_json::from_str(&line).unwrap() }
+    }
+
+    fn text(&self, field: &str) -> &str {
+        self.said[field].as_str().unwrap()
+    }
+
+    fn http(&self) -> Http {
+        Http::new(self.text("url"), self.text("key"), None)
+    }
+
+    /// Interrupts it as Ctrl-C does; it writes nothing more than its one line.
+    fn stop(self) {
+        self.process.signal("INT");
+        let ran = self.process.finish();
+        assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+    }
+}
+
+#[test]
+fn one_line_tells_a_program_all_it_needs() {
+    let demo = Demo::start(&[]);
+    let names: Vec<_> = demo.said.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["cameras", "data", "key", "metrics_url", "pid", "url"]);
+    assert_eq!(demo.said["pid"], demo.process.id());
+    assert_eq!(demo.said["cameras"].as_array().unwrap().len(), 9);
+    let http = demo.http();
+    // It speaks once all are connected, so nothing is waited for here.
+    let list = http.get("/v1/cameras?status=online").body;
+    assert_eq!(list["cameras"].as_array().unwrap().len(), 9);
+    for camera in demo.said["cameras"].as_array().unwrap() {
+        let log = http.get(&format!("/v1/cameras/{}/events?limit=5", camera.as_str().unwrap()));
+        assert_eq!(log.body["events"].as_array().unwrap().len(), 5);
+    }
+    let metrics = Http::new(demo.text("metrics_url"), "", None);
+    assert_eq!((metrics.get("/metrics").status, metrics.get("").status), (200, 200));
+    let data = demo.text("data").to_owned();
+    assert!(Path::new(&data).join("oriel.db").is_file());
+    demo.stop();
+    assert!(!Path::new(&data).exists(), "{data} is left behind");
+}
+
+#[test]
+fn the_printed_curl_lines_work_as_they_stand() {
+    let ports = ["--listen", "127.0.0.2:0", "--metrics-listen", "127.0.0.2:0"];
+    let mut demo = Process::start(oriel(&[&["demo"][..], &ports].concat()));
+    for part in ["cameras", "events"] {
+        let line = demo.line(Stream::Out, "curl ");
+        // The words as a shell would read them: quoted ones, and one without quotes at the end.
+        let header = line.split('\'').nth(1).unwrap();
+        let url = line.trim_end_matches('\'').rsplit([' ', '\'']).next().unwrap();
+        let answer = Http::new(url, header.strip_prefix("Authorization: Bearer ").unwrap(), None).get("");
+        assert_eq!(answer.status, 200, "{line}");
+        assert!(!answer.body[part].as_array().unwrap().is_empty(), "{line}");
+    }
+    demo.line(Stream::Out, "leaves nothing behind");
+    demo.signal("INT");
+    assert_eq!(demo.end().code(), Some(0));
+}
+
+#[test]
+fn taken_ports_are_moved_from_unless_they_were_asked_for() {
+    // Where something else listens on a usual port, that is just as good.
+    let _taken = [8080, 9464].map(|port| TcpListener::bind(("127.0.0.1", port)));
+    let mut demo = Demo::start_with(&[]);
+    for (field, port) in [("url", ":8080"), ("metrics_url", ":9464")] {
+        assert!(demo.text(field).starts_with("http://127.0.0.1:") && !demo.text(field).ends_with(port));
+        demo.process.says(&format!("port {} is taken: using a free one", &port[1..]));
+    }
+    assert_eq!(demo.http().get("/healthz").status, 200);
+    let url = demo.text("url").strip_prefix("http://").unwrap().to_owned();
+    for option in ["--listen", "--metrics-listen"] {
+        let other = if option == "--listen" { "--metrics-listen" } else { "--listen" };
+        let ran = run_oriel(&["demo", option, &url, other, "127.0.0.2:0"]);
+        ran.fails(1, &format!("cannot listen on {url}"));
+    }
+    demo.stop();
+}
+
+#[test]
+fn as_many_cameras_as_wanted_are_connected() {
+    let demo = Demo::start(&["--cameras", "30"]);
+    let list = demo.http().get("/v1/cameras?status=online&limit=1000").body;
+    assert_eq!(list["cameras"].as_array().unwrap().len(), 30);
+    assert_eq!(demo.said["cameras"].as_array().unwrap().len(), 30);
+    demo.stop();
+}
+
+#[test]
+fn a_kept_folder_keeps_the_logs() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("demo");
+    let args = ["--cameras", "4", "--data", data.to_str().unwrap()];
+    let oldest = |demo: &Demo| {
+        let log = demo.http().get("/v1/cameras/porch/events?order=asc&limit=200").body;
+        log["events"].as_array().unwrap().clone()
+    };
+    let demo = Demo::start(&args);
+    let before = oldest(&demo);
+    assert_eq!(before.len(), 200);
+    demo.stop();
+    let demo = Demo::start(&args);
+    assert_eq!(oldest(&demo), before);
+    demo.stop();
+    assert!(data.join("oriel.db").is_file());
+}

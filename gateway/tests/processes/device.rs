@@ -1,0 +1,129 @@
+//! A device: a folder with the agent's configuration and state, in which the agent runs.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+use super::{
+    gateway::{Gateway, text},
+    process::{Process, Ran, camera_agent},
+};
+
+/// A device's folder.
+#[derive(Debug)]
+pub(crate) struct Device {
+    folder: TempDir,
+}
+
+impl Device {
+    /// A device on which nothing has run yet.
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A device that was enrolled for these cameras by the command that `oriel enroll` printed.
+    #[track_caller]
+    pub(crate) fn enrolled(gateway: &Gateway, cameras: &[&str]) -> Self {
+        let device = Self::new();
+        device.run_printed(gateway, &printed(gateway, cameras)).fine();
+        device
+    }
+
+    /// Runs a printed command, with the gateway's authority where it has one of its own.
+    #[track_caller]
+    pub(crate) fn run_printed(&self, gateway: &Gateway, printed: &str) -> Ran {
+        let mut words = printed.split_whitespace();
+        assert_eq!(words.next(), Some("camera-agent"), "{printed}");
+        let mut args: Vec<&str> = words.collect();
+        let ca = gateway.ca.as_deref().map(text);
+        if let Some(ca) = &ca {
+            args.extend(["--ca", ca]);
+        }
+        self.run(&args)
+    }
+
+    /// Runs the agent in its folder to its end.
+    #[track_caller]
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        self.start_with(args).finish()
+    }
+
+    /// Starts the agent in its folder.
+    pub(crate) fn start_with(&self, args: &[&str]) -> Process {
+        Process::start(self.agent(args))
+    }
+
+    /// Starts `camera-agent run`.
+    pub(crate) fn start(&self) -> Process {
+        self.start_with(&["run"])
+    }
+
+    /// Starts `camera-agent run` and waits until the gateway has taken a camera of it.
+    #[track_caller]
+    pub(crate) fn start_connected(&self) -> Process {
+        let mut process = self.start();
+        process.says("the camera is taken");
+        process
+    }
+
+    /// Changes the agent's configuration.
+    pub(crate) fn configure(&self, from: &str, to: &str) {
+        let file = self.path("agent.toml");
+        let before = fs::read_to_string(&file).unwrap();
+        assert!(before.contains(from), "{from:?} is not in {before}");
+        fs::write(file, before.replace(from, to)).unwrap();
+    }
+
+    /// Lets its cameras write twenty events a second, after `backfill` of the past.
+    pub(crate) fn write_fast(&self, backfill: u32) {
+        self.configure("interval_ms = 10000", &format!("interval_ms = 50, backfill = {backfill}"));
+    }
+
+    /// The number of the agent's last dial.
+    pub(crate) fn generation(&self) -> u64 {
+        fs::read_to_string(self.path("camera-agent/generation")).unwrap().trim().parse().unwrap()
+    }
+
+    /// Another device with a copy of everything in this one's folder, as after copying an SD card.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::new();
+        copy_folder(self.folder.path(), copy.folder.path());
+        copy
+    }
+
+    /// A file in its folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn agent(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(camera_agent());
+        command.args(args).current_dir(self.folder.path());
+        command
+    }
+}
+
+/// The command that `oriel enroll` prints for these cameras.
+#[track_caller]
+pub(crate) fn printed(gateway: &Gateway, cameras: &[&str]) -> String {
+    let mut args = vec!["enroll"];
+    for camera in cameras {
+        args.extend(["--camera", camera]);
+    }
+    gateway.oriel(&args).fine().trim_end().to_owned()
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_folder(&entry.path(), &target),
+            false => drop(fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}

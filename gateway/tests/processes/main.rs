@@ -1,0 +1,18 @@
+//! What real processes promise: `oriel serve`, `oriel demo` and `camera-agent`, started, killed, frozen and lied to.
+
+#![allow(clippy::unwrap_used, reason = "what these helpers cannot do fails the test")]
+
+mod authority;
+mod clones;
+mod codes;
+mod demo;
+mod device;
+mod frozen;
+mod gateway;
+mod http;
+mod kills;
+mod offline;
+mod process;
+mod refusals;
+mod signals;
+mod tls;
