@@ -352,6 +352,24 @@ async fn a_parameter_out_of_bounds_is_named() {
 }
 
 #[tokio::test]
+async fn a_list_of_cameras_keeps_its_bounds_too() {
+    let gateway = TestGateway::start().await;
+    for (query, named) in [
+        ("limit=0", "limit"),
+        ("sample=1001", "sample"),
+        ("sample=1&limit=1", "sample"),
+        ("sample=1&limit=x", "limit"),
+        ("sample=1&cursor=x", "sample"),
+        ("status=asleep", "status"),
+        ("sort=size", "sort"),
+        ("tags=a", "\"tag\""),
+    ] {
+        let answer = gateway.get(&format!("/v1/cameras?{query}")).await.expect_problem(400, "bad_request");
+        assert!(answer.detail().contains(named), "{query}: {}", answer.detail());
+    }
+}
+
+#[tokio::test]
 async fn a_path_that_takes_other_methods_names_them() {
     let gateway = TestGateway::start().await;
     for (method, path, allow) in [

@@ -25,11 +25,11 @@ pub struct NewCamera {
     id: CameraId,
     /// Its display name; the id when absent.
     #[serde(default)]
-    #[schema(example = "Front porch")]
+    #[schema(example = "Front porch", min_length = 1, max_length = 200)]
     name: Option<String>,
-    /// Words to group it by.
+    /// Words to group it by, of 1 to 64 bytes.
     #[serde(default)]
-    #[schema(example = json!(["site:7"]))]
+    #[schema(example = json!(["site:7"]), max_items = 32)]
     tags: Vec<String>,
 }
 
@@ -40,9 +40,11 @@ pub struct NewCamera {
 pub struct Change {
     /// Another display name.
     #[serde(default)]
+    #[schema(example = "Front porch", min_length = 1, max_length = 200)]
     name: Option<String>,
-    /// Other tags.
+    /// Other tags, of 1 to 64 bytes.
     #[serde(default)]
+    #[schema(example = json!(["site:7"]), max_items = 32)]
     tags: Option<Vec<String>>,
     /// Another agent; needs the role admin.
     #[serde(default)]

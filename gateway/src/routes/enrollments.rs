@@ -33,7 +33,7 @@ pub struct Wanted {
     cameras: Vec<CameraId>,
     /// Which further cameras the device may bring: an id with `*` for any characters.
     #[serde(default)]
-    #[schema(example = "site7-*")]
+    #[schema(example = "site7-*", pattern = "^[a-z0-9_*-]{1,64}$")]
     new_cameras: Option<String>,
     /// How long the code is good, in seconds.
     #[serde(default = "valid")]

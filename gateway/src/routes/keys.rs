@@ -61,10 +61,10 @@ impl From<KeyRecord> for Key {
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// Its name for people.
-    #[schema(example = "dashboard script")]
+    #[schema(example = "dashboard script", min_length = 1, max_length = 200)]
     name: String,
     /// What it may do: viewer, operator or admin.
-    #[schema(example = "viewer")]
+    #[schema(example = "viewer", pattern = "^(viewer|operator|admin)$")]
     role: String,
     /// The cameras it may see.
     #[serde(default)]

@@ -43,7 +43,7 @@ struct Place(String, String);
         ("tag" = Option<Vec<String>>, Query, description = "Only those with one of these tags; repeatable"),
         ("status" = Option<Vec<String>>, Query, description = "Only those that are so: online, degraded, offline, never_seen, refused; repeatable"),
         ("sort" = Option<String>, Query, description = "id (default) or name"),
-        ("sample" = Option<u64>, Query, description = "This many of them by chance, instead of pages", minimum = 1, maximum = 1000),
+        ("sample" = Option<u64>, Query, description = "This many of them by chance, instead of pages: neither limit nor cursor goes with it", minimum = 1, maximum = 1000),
         ("limit" = Option<u64>, Query, description = "The most on one page; 100 by default", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before")),
     responses((status = 200, description = "A page of cameras", body = List)))]
@@ -54,6 +54,11 @@ pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
     let mut records = inbound.app.cameras.visible(&inbound.who);
     records.retain(|record| question.wants(&inbound.app, record));
     let next = if let Some(sample) = sample {
+        if query.number("limit", 1..=1_000)?.is_some() || query.one("cursor")?.is_some() {
+            return Err(Problem::bad_request(
+                "sample: a random sample has no pages: leave limit and cursor out",
+            ));
+        }
         records = records.sample(&mut rand::rng(), sample as usize).cloned().collect();
         None
     } else {
