@@ -279,7 +279,7 @@ async fn a_foreign_camera_is_the_same_404_as_a_missing_one() {
                     let (foreign, missing) = (ask(case.foreign).await, ask(&missing).await);
                     // A query that a route takes nothing of is refused before anything is looked up.
                     assert!([400, 404].contains(&foreign.status), "{method} {route}{query}: {foreign:?}");
-                    assert!(query != "" || foreign.status == 404, "{method} {route}: {foreign:?}");
+                    assert!(!query.is_empty() || foreign.status == 404, "{method} {route}: {foreign:?}");
                     assert_eq!(anonymous(&foreign), anonymous(&missing), "{method} {route}{query}");
                     assert_eq!(foreign.text.len(), missing.text.len());
                     compared += 1;

@@ -193,8 +193,9 @@ fn conforms(schema: &Value, value: &Value) -> Result<(), String> {
     if !fits {
         return Err(format!("{value} is no {}", schema["type"]));
     }
-    let required = schema["required"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap());
-    for name in required.filter(|name| value.is_object() && value.get(*name).is_none()) {
+    let mut required = schema["required"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap());
+    let missing = |name: &&str| value.is_object() && value.get(*name).is_none();
+    if let Some(name) = required.find(missing) {
         return Err(format!("{name} is missing in {value}"));
     }
     match (value, schema["properties"].as_object()) {

@@ -235,7 +235,7 @@ impl Secure {
 #[tokio::test]
 async fn tls_serves_both_versions_of_http() {
     let secure = Secure::start().await;
-    let client = common::client(&[secure.authority.clone()]);
+    let client = common::client(std::slice::from_ref(&secure.authority));
     let url = format!("https://localhost:{}/v1/cameras", secure.gateway.address.port());
     let answer = Answer::of(client.get(&url).bearer_auth(&secure.gateway.admin)).await.expect(200);
     assert_eq!(answer.json(), json!({"cameras": [], "next": null}));
@@ -281,7 +281,7 @@ async fn a_connection_too_many_is_told_so_in_its_version_of_http() {
     let (status, text) = secure.ask_h2("/v1/cameras").await;
     assert_eq!(status, 503);
     assert!(text.contains("\"overloaded\""), "{text}");
-    let client = common::client(&[secure.authority.clone()]);
+    let client = common::client(std::slice::from_ref(&secure.authority));
     let url = format!("https://localhost:{}/v1/cameras", secure.gateway.address.port());
     Answer::of(client.get(&url)).await.expect_problem(503, "overloaded");
 }

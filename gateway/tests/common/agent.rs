@@ -126,7 +126,7 @@ impl<S: Stream> RawAgent<S> {
             match self.frame().await {
                 GatewayFrame::Bound(bound) if bound.camera == id => return Ok(()),
                 GatewayFrame::Refused { camera, code, .. } if camera == id => return Err(code),
-                other => println!("while announcing {camera}: {other:?}"),
+                _ => {}
             }
         }
     }

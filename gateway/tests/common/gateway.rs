@@ -41,11 +41,13 @@ impl TestGateway {
     /// With other options. Every address of 127.0.0.0/8 is a proxy that may say for whom it asks.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = Config::default();
-        config.data = folder.path().join("data");
-        config.listen = ([127, 0, 0, 1], 0).into();
-        config.metrics_listen = Endpoint::Off;
-        config.behind_proxy = vec!["127.0.0.0/8".parse().unwrap()];
+        let mut config = Config {
+            data: folder.path().join("data"),
+            listen: ([127, 0, 0, 1], 0).into(),
+            metrics_listen: Endpoint::Off,
+            behind_proxy: vec!["127.0.0.0/8".parse().unwrap()],
+            ..Config::default()
+        };
         change(&mut config);
         let gateway = Gateway::start(config).await.unwrap();
         let listeners = gateway.listen().unwrap();
