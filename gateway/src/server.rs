@@ -4,7 +4,7 @@ pub mod admission;
 mod peer;
 pub mod tls;
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -13,6 +13,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::Notify,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -20,7 +21,7 @@ use tower_service::Service;
 use tracing::{Instrument, debug_span};
 use warp::{
     filters::BoxedFilter,
-    http::{HeaderValue, Request},
+    http::{HeaderValue, Request, Version, header},
     reply::Response,
 };
 
@@ -97,9 +98,14 @@ impl Server {
                     Admitted::Full(_place) => return refuse(io).await,
                     Admitted::Yes(permit) => permit,
                 };
-                let each = service_fn(move |request| Arc::clone(&server).answer(request, peer, secure));
+                let spoke = Arc::new(Notify::new());
+                let heard = Arc::clone(&spoke);
+                let each = service_fn(move |request| {
+                    heard.notify_one();
+                    Arc::clone(&server).answer(request, peer, secure)
+                });
                 let connection = http.serve_connection_with_upgrades(TokioIo::new(io), each).into_owned();
-                if let Err(error) = watcher.watch(connection).await {
+                if let Some(Err(error)) = drive(watcher.watch(connection), &spoke).await {
                     tracing::debug!(%error, "connection ended");
                 }
                 drop(permit);
@@ -141,10 +147,7 @@ impl Server {
         request.extensions_mut().insert(peer);
         let log = RequestLog::begin(&self.metrics, &request, &id);
         let mut response = warp::service(self.routes.clone()).call(request).await?;
-        problem::finish(&mut response, &id);
-        if let Ok(id) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert("x-request-id", id);
-        }
+        finish(&mut response, &id);
         log.end(response.status().as_u16());
         Ok(response)
     }
@@ -155,6 +158,18 @@ struct Connection {
     io: Io,
     admitted: Admitted,
     secure: bool,
+}
+
+/// Serves a connection to its end; one whose first request is not there in time is dropped: until it is known which version
+/// of HTTP a caller speaks, and before the first stream of HTTP/2, there is no other time limit.
+async fn drive<C: Future>(connection: C, spoke: &Notify) -> Option<C::Output> {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        biased;
+        end = &mut connection => return Some(end),
+        spoke = timeout(HEADERS_WITHIN, spoke.notified()) => spoke.ok()?,
+    }
+    Some(connection.await)
 }
 
 /// The next connection. Running out of descriptors is waited out, not fatal.
@@ -172,14 +187,27 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 
 /// Answers the first request of a connection that there is no room for, and closes it.
 async fn refuse(io: Io) {
-    let answer = service_fn(|_| async {
+    let answer = service_fn(|request: Request<Incoming>| async move {
+        let id = uuid::Uuid::now_v7().to_string();
         let mut response = Problem::overloaded("too many connections are open").into_response();
-        problem::finish(&mut response, &uuid::Uuid::now_v7().to_string());
-        response.headers_mut().insert("connection", HeaderValue::from_static("close"));
+        finish(&mut response, &id);
+        // HTTP/2 has no such header.
+        if request.version() < Version::HTTP_2 {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         Ok::<_, Infallible>(response)
     });
-    let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(io), answer);
+    let http = auto::Builder::new(TokioExecutor::new());
+    let connection = http.serve_connection(TokioIo::new(io), answer);
     _ = timeout(Duration::from_secs(2), connection).await;
+}
+
+/// The last touch of every answer: the body of a failure, and the request's name.
+fn finish(response: &mut Response, id: &str) {
+    problem::finish(response, id);
+    if let Ok(id) = HeaderValue::from_str(id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
 }
 
 /// Logs a request once, when it ends, however it ends.

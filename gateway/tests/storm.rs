@@ -29,8 +29,13 @@ const REQUESTS: usize = 5_000;
 /// Clients with a pool of connections each: enough that questions are really open at the same time.
 const CLIENTS: usize = 10;
 
-/// Requests that are open at once: less than the connections that one address may have.
-const AT_ONCE: usize = 900;
+/// Requests that are open at once: all, where the system allows a program two files for each.
+fn at_once() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let files = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(256_usize);
+    (files.saturating_sub(200) / 2).clamp(1, REQUESTS)
+}
 
 /// How a camera treats its questions.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -176,7 +181,7 @@ struct Tally {
 
 async fn storm(gateway: &Arc<TestGateway>, rng: &mut StdRng) -> Tally {
     let clients: Vec<_> = (0..CLIENTS).map(|_| common::client(&[])).collect();
-    let (room, mut asking) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
+    let (room, mut asking) = (Arc::new(Semaphore::new(at_once())), JoinSet::new());
     for n in 0..REQUESTS {
         let camera = rng.random_range(0..CAMERAS);
         let (marker, millis) = (format!("question {n} of camera {camera}"), rng.random_range(300..1_500));
@@ -211,7 +216,9 @@ async fn no_answer_reaches_a_wrong_caller() {
     let seed = std::env::var("ORIEL_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     println!("ORIEL_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
-    let gateway = Arc::new(TestGateway::start().await);
+    let gateway =
+        TestGateway::with(|config| config.limits.connections_per_address = REQUESTS + CAMERAS).await;
+    let gateway = Arc::new(gateway);
     let mut agents = JoinSet::new();
     for n in 0..CAMERAS {
         let camera = format!("camera-{n}");

@@ -7,13 +7,22 @@ use oriel_proto::{
     AgentFrame, AgentId, GatewayFrame, InstanceId, PROTOCOL_VERSION, SUBPROTOCOL, decode, encode,
     frame::{AgentFacts, Announce, Hello, RefusalCode, Request, Upload, Welcome},
 };
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    task::JoinHandle,
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Error, Message, handshake::client::generate_key},
 };
 
 use super::soon;
+
+/// What a socket can be opened over.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
 /// An agent's credential.
 #[derive(Clone, Debug)]
@@ -31,7 +40,11 @@ impl Enrolled {
 
     /// Opens a socket, or gives the status that refuses it.
     pub(crate) async fn try_connect(&self) -> Result<RawAgent, u16> {
-        let tcp = TcpStream::connect(self.gateway).await.unwrap();
+        self.over(TcpStream::connect(self.gateway).await.unwrap()).await
+    }
+
+    /// Opens a socket over this connection, or gives the status that refuses it.
+    pub(crate) async fn over<S: Stream>(&self, stream: S) -> Result<RawAgent<S>, u16> {
         let request = http::Request::get("/v1/agent/connect")
             .uri(format!("ws://{}/v1/agent/connect", self.gateway))
             .header("host", self.gateway.to_string())
@@ -43,7 +56,7 @@ impl Enrolled {
             .header("authorization", format!("Bearer {}", self.token))
             .body(())
             .unwrap();
-        match soon("an upgrade", client_async(request, tcp)).await {
+        match soon("an upgrade", client_async(request, stream)).await {
             Ok((socket, _)) => Ok(RawAgent { enrolled: self.clone(), socket }),
             Err(Error::Http(response)) => Err(response.status().as_u16()),
             Err(error) => panic!("no upgrade: {error}"),
@@ -73,12 +86,12 @@ pub(crate) fn hello(instance: InstanceId, generation: u64) -> AgentFrame {
 
 /// An open camera socket.
 #[derive(Debug)]
-pub(crate) struct RawAgent {
+pub(crate) struct RawAgent<S = TcpStream> {
     pub(crate) enrolled: Enrolled,
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<S>,
 }
 
-impl RawAgent {
+impl<S: Stream> RawAgent<S> {
     /// Says Hello and takes the Welcome.
     pub(crate) async fn hello(&mut self, instance: InstanceId, generation: u64) -> Welcome {
         self.send(hello(instance, generation)).await;
@@ -196,12 +209,12 @@ impl RawAgent {
     }
 
     /// The socket itself.
-    pub(crate) fn into_socket(self) -> WebSocketStream<TcpStream> {
+    pub(crate) fn into_socket(self) -> WebSocketStream<S> {
         self.socket
     }
 }
 
-async fn next(socket: &mut WebSocketStream<TcpStream>) -> Result<GatewayFrame, Option<u16>> {
+async fn next<S: Stream>(socket: &mut WebSocketStream<S>) -> Result<GatewayFrame, Option<u16>> {
     loop {
         match socket.next().await {
             Some(Ok(Message::Binary(bytes))) => return Ok(decode(&bytes).unwrap()),

@@ -149,7 +149,7 @@ impl TestGateway {
 
     /// Waits for its end.
     pub(crate) async fn ended(&mut self) {
-        soon("the gateway ends", self.served.take().unwrap()).await.unwrap();
+        self.served.take().unwrap().await.unwrap();
     }
 }
 
