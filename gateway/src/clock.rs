@@ -78,6 +78,10 @@ fn number(text: &str) -> Option<Timestamp> {
     if !text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-') {
         return None;
     }
+    // Fourteen digits are a date, and this one is in no calendar.
+    if text.split('.').next().is_some_and(|whole| whole.len() == 14 && !whole.starts_with('-')) {
+        return None;
+    }
     let value: f64 = text.parse().ok()?;
     let micros = if value.abs() >= MILLIS_FROM { value * 1e3 } else { value * 1e6 };
     (micros.abs() < 9e17).then(|| Timestamp::from_micros(micros.round() as i64))
