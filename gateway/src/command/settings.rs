@@ -2,9 +2,9 @@
 
 use std::{io, num::NonZeroUsize};
 
-use oriel_gateway::config::{Config, LogFormat};
+use oriel_gateway::config::{Config, LogFormat, log_filter};
 use tokio::runtime::{Builder, Runtime};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{Layer, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt};
 
 use super::Failure;
 
@@ -59,14 +59,15 @@ impl Settings {
 
 /// Starts the log on standard error.
 pub(crate) fn start_logging(settings: &Settings) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&settings.log)
+    let filter = log_filter(&settings.log)
         .map_err(|why| Failure::usage(format!("the log filter {:?} is wrong: {why}", settings.log)))?;
-    let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter);
-    match (settings.format, settings.full_lines) {
-        (LogFormat::Json, _) => lines.json().flatten_event(true).init(),
-        (LogFormat::Text, true) => lines.with_ansi(is_terminal()).init(),
-        (LogFormat::Text, false) => lines.with_ansi(is_terminal()).without_time().with_target(false).init(),
-    }
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(is_terminal());
+    let lines = match (settings.format, settings.full_lines) {
+        (LogFormat::Json, _) => lines.json().flatten_event(true).boxed(),
+        (LogFormat::Text, true) => lines.boxed(),
+        (LogFormat::Text, false) => lines.without_time().with_target(false).boxed(),
+    };
+    registry().with(lines.with_filter(filter)).init();
     Ok(())
 }
 

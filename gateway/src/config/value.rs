@@ -4,9 +4,18 @@ use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use http::Uri;
 use serde::{Serialize, Serializer};
+use tracing_subscriber::{
+    EnvFilter, Registry,
+    filter::{FilterExt, LevelFilter, Targets},
+    layer::Filter,
+};
 
 /// The largest `limits.body_bytes`: a request of this API is a small JSON object.
 const BODY_BYTES_MAX: usize = 16 << 20;
+
+/// Libraries that write whole frames and headers, tokens included, into their lowest levels.
+const TALKATIVE: [&str; 7] =
+    ["tungstenite", "tokio_tungstenite", "h2", "hyper", "hyper_util", "reqwest", "rustls"];
 
 /// Where something listens, if it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,15 +126,19 @@ pub(super) fn write_duration<S: Serializer>(time: &Duration, serializer: S) -> R
     }
 }
 
-/// Reads a filter of log lines and gives it back unchanged.
+/// Which lines of the log are written: what `text` says, but never what [`TALKATIVE`] libraries say below `info`.
 ///
 /// # Errors
-/// Says what is wrong with it.
-pub fn log_filter(text: &str) -> Result<String, String> {
-    match tracing_subscriber::EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(why) => Err(why.to_string()),
-    }
+/// Says what is wrong with `text`.
+pub fn log_filter<S: 'static>(text: &str) -> Result<impl Filter<S> + Send + Sync + 'static, String> {
+    let told = EnvFilter::try_new(text).map_err(|why| why.to_string())?;
+    let capped = TALKATIVE.iter().map(|library| (*library, LevelFilter::INFO));
+    Ok(told.and(Targets::new().with_default(LevelFilter::TRACE).with_targets(capped)))
+}
+
+/// Reads a filter of log lines and gives it back unchanged.
+pub(super) fn log_text(text: &str) -> Result<String, String> {
+    log_filter::<Registry>(text).map(|_| text.to_owned())
 }
 
 /// How often agents ping: faster than 1 s is noise, slower than 5 min is forgotten by NAT tables.
