@@ -9,6 +9,7 @@ mod clock;
 mod enrollment;
 mod error;
 mod key;
+mod mask;
 mod ring;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use self::{
     enrollment::{Enrolled, NewEnrollment},
     error::AccessError,
     key::NewKey,
+    mask::masked,
     token::{TokenError, TokenKind},
     viewer::Viewer,
 };

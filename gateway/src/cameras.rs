@@ -3,8 +3,8 @@
 //! Everything that hands out a camera asks the viewer first, so that a foreign camera and a missing one look the same.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use oriel_proto::{
@@ -16,8 +16,9 @@ use tokio::sync::broadcast;
 use crate::{
     access::Viewer,
     clock,
+    link::Close,
     registry::{Presence, Registry},
-    store::{BindOutcome, CameraPatch, CameraRecord, NewCamera, Role, Store, StoreError},
+    store::{BindOutcome, CameraChange, CameraPatch, CameraRecord, NewCamera, Role, Store, StoreError},
 };
 
 /// All known cameras; clones share them.
@@ -28,7 +29,10 @@ pub struct Cameras(Arc<Directory>);
 struct Directory {
     store: Store,
     registry: Registry,
+    /// As the store has them; changed by [`Directory::follow`] alone, but for when they were last seen.
     records: RwLock<BTreeMap<CameraId, Arc<CameraRecord>>>,
+    /// Served since this was last written down.
+    seen: Mutex<HashSet<CameraId>>,
 }
 
 /// Why something could not be done with a camera.
@@ -105,11 +109,23 @@ pub enum Claim {
 }
 
 impl Cameras {
-    /// Reads all records.
+    /// Reads all records, and follows each change of them from then on.
     pub async fn load(store: Store, registry: Registry) -> Result<Self, StoreError> {
         let records = store.cameras().await?;
         let records = records.into_iter().map(|record| (record.id.clone(), Arc::new(record))).collect();
-        Ok(Self(Arc::new(Directory { store, registry, records: RwLock::new(records) })))
+        let cameras = Self(Arc::new(Directory {
+            store,
+            registry,
+            records: RwLock::new(records),
+            seen: Mutex::default(),
+        }));
+        let directory = Arc::downgrade(&cameras.0);
+        cameras.0.store.watch_cameras(move |change| {
+            if let Some(directory) = directory.upgrade() {
+                directory.follow(change);
+            }
+        });
+        Ok(cameras)
     }
 
     /// A camera that the viewer may see.
@@ -119,12 +135,13 @@ impl Cameras {
 
     /// All cameras that the viewer may see, by id.
     pub fn visible(&self, viewer: &Viewer) -> Vec<Arc<CameraRecord>> {
-        self.read().values().filter(|record| viewer.may_see(record)).cloned().collect()
+        self.0.read().values().filter(|record| viewer.may_see(record)).cloned().collect()
     }
 
     /// The cameras bound to an agent.
     pub fn of_agent(&self, agent: AgentId) -> Vec<CameraId> {
-        self.read()
+        self.0
+            .read()
             .values()
             .filter(|record| record.agent == Some(agent))
             .map(|record| record.id.clone())
@@ -158,7 +175,7 @@ impl Cameras {
         tags: Vec<String>,
     ) -> Result<Arc<CameraRecord>, CameraError> {
         let record = self.0.store.create_camera(NewCamera { id, name, tags }, clock::now()).await?;
-        Ok(self.put(record))
+        Ok(Arc::new(record))
     }
 
     /// Changes a camera that the viewer sees; another agent is an admin's choice, the rest an operator's.
@@ -175,15 +192,8 @@ impl Cameras {
         if patch.agent.is_some() && !viewer.is_everywhere(Role::Admin) {
             return Err(CameraError::Forbidden("moving a camera to another agent needs the role admin"));
         }
-        let moved = patch.agent.filter(|agent| before.agent != Some(*agent));
         let record = self.0.store.update_camera(id.clone(), patch).await?;
-        let record = self.put(record.ok_or(CameraError::NotFound)?);
-        if let Some(agent) = moved {
-            self.0.registry.evict(id, RefusalCode::NotYours, "moved to another agent");
-            // The new agent may have been refused this camera before: it announces again when it comes back.
-            self.0.registry.cut(agent, crate::link::Close::Restart);
-        }
-        Ok(record)
+        record.map(Arc::new).ok_or(CameraError::NotFound)
     }
 
     /// Removes a camera and refuses it to its agent from now on.
@@ -193,8 +203,6 @@ impl Cameras {
             return Err(CameraError::Forbidden("removing a camera needs the role admin"));
         }
         self.0.store.remove_camera(id.clone()).await?;
-        self.write().remove(id);
-        self.0.registry.evict(id, RefusalCode::Removed, "the camera was removed");
         Ok(())
     }
 
@@ -202,7 +210,7 @@ impl Cameras {
     pub fn claim_known(&self, agent: AgentId, id: &CameraId) -> Option<Claim> {
         let record = self.record(id)?;
         match record.agent {
-            Some(_) if is_blank(&record) => None,
+            Some(_) if record.is_blank() => None,
             Some(owner) if owner == agent => Some(Claim::Bound),
             Some(_) => Some(not_yours()),
             None => None,
@@ -214,10 +222,7 @@ impl Cameras {
         let (id, name) = (announce.camera.clone(), Some(announce.name.clone()));
         let camera = NewCamera { id, name, tags: announce.tags.clone() };
         Ok(match self.0.store.bind_camera(agent, camera, clock::now()).await? {
-            BindOutcome::Bound(record) => {
-                self.adopt_facts(record, announce).await?;
-                Claim::Bound
-            }
+            BindOutcome::Bound(_) => Claim::Bound,
             BindOutcome::NotYours => not_yours(),
             BindOutcome::Unknown => {
                 let why = "this agent was not enrolled for it: enrol it for this camera, or for new ones that match";
@@ -227,52 +232,33 @@ impl Cameras {
         })
     }
 
-    /// Takes over a bound camera. The first announcement names and tags one that nobody has named or tagged: an enrolment makes
-    /// cameras by their ids alone.
-    async fn adopt_facts(&self, mut record: CameraRecord, announce: &Announce) -> Result<(), StoreError> {
-        if is_blank(&record) {
-            let patch = CameraPatch {
-                name: Some(announce.name.clone()),
-                tags: Some(announce.tags.clone()),
-                agent: None,
-            };
-            match self.0.store.update_camera(record.id.clone(), patch).await {
-                Ok(Some(named)) => record = named,
-                // What the device calls it is not usable as a name: it keeps its id.
-                Ok(None) | Err(StoreError::Invalid(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.put(record);
-        Ok(())
+    /// Whether a camera is this agent's now.
+    pub fn belongs(&self, id: &CameraId, agent: AgentId) -> bool {
+        self.record(id).is_some_and(|record| record.agent == Some(agent))
     }
 
-    /// Takes over records that the store has changed.
-    pub fn adopt(&self, records: Vec<CameraRecord>) {
-        for record in records {
-            self.put(record);
-        }
-    }
-
-    /// Takes over that these cameras belong to nobody any more.
-    pub fn unbind(&self, records: Vec<CameraRecord>) {
-        self.adopt(records.into_iter().map(|record| CameraRecord { agent: None, ..record }).collect());
-    }
-
-    /// Notes that these cameras were served until now.
-    pub async fn seen(&self, cameras: &[CameraId], at: Timestamp) -> Result<(), StoreError> {
+    /// Notes that these cameras are served now; written down by the next [`Cameras::write_seen`].
+    pub fn seen(&self, cameras: &[CameraId]) {
+        let now = clock::now();
         {
-            let mut records = self.write();
+            let mut records = self.0.write();
             for id in cameras {
-                if let Some(record) = records.get_mut(id) {
-                    Arc::make_mut(record).last_seen_at = Some(at);
+                if let Some(record) = records.get_mut(id).map(Arc::make_mut) {
+                    record.last_seen_at = record.last_seen_at.max(Some(now));
                 }
             }
         }
-        for id in cameras {
-            self.0.registry.changed(id);
+        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(cameras.iter().cloned());
+    }
+
+    /// Writes down when cameras were last served. To be done every second or so.
+    pub async fn write_seen(&self) -> Result<(), StoreError> {
+        let seen = std::mem::take(&mut *self.0.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        if seen.is_empty() {
+            return Ok(());
         }
-        self.0.store.touch_cameras(cameras, at).await
+        let seen: Vec<CameraId> = seen.into_iter().collect();
+        self.0.store.touch_cameras(&seen, clock::now()).await
     }
 
     /// Cameras that came, went or changed, as it happens.
@@ -282,28 +268,52 @@ impl Cameras {
 
     /// A camera's record, whoever may see it.
     pub fn record(&self, id: &CameraId) -> Option<Arc<CameraRecord>> {
-        self.read().get(id).cloned()
-    }
-
-    fn put(&self, record: CameraRecord) -> Arc<CameraRecord> {
-        let record = Arc::new(record);
-        self.write().insert(record.id.clone(), Arc::clone(&record));
-        self.0.registry.changed(&record.id);
-        record
-    }
-
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<CameraId, Arc<CameraRecord>>> {
-        self.0.records.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<CameraId, Arc<CameraRecord>>> {
-        self.0.records.write().unwrap_or_else(PoisonError::into_inner)
+        self.0.read().get(id).cloned()
     }
 }
 
-/// Whether nobody has said anything about a camera but its id.
-fn is_blank(record: &CameraRecord) -> bool {
-    record.last_seen_at.is_none() && record.tags.is_empty() && record.name == record.id.as_str()
+impl Directory {
+    /// Takes over what the store has changed, in its order, and ends what the change ends.
+    fn follow(&self, change: CameraChange) {
+        match change {
+            CameraChange::Is(mut record) => {
+                let id = record.id.clone();
+                let mut records = self.write();
+                let before = records.get(&id);
+                let (from, to) = (before.and_then(|before| before.agent), record.agent);
+                record.last_seen_at = record.last_seen_at.max(before.and_then(|before| before.last_seen_at));
+                records.insert(id.clone(), Arc::new(record));
+                drop(records);
+                if from != to {
+                    self.hand_over(&id, from, to);
+                }
+                self.registry.changed(&id);
+            }
+            CameraChange::Removed(id) => {
+                self.write().remove(&id);
+                self.registry.evict(&id, RefusalCode::Removed, "the camera was removed");
+            }
+        }
+    }
+
+    /// Takes a camera from the agent that serves it. A new owner that was refused it before comes back and announces again.
+    fn hand_over(&self, id: &CameraId, from: Option<AgentId>, to: Option<AgentId>) {
+        let refused = self.registry.refusal(id).map(|refusal| refusal.agent);
+        if from.is_some() {
+            self.registry.evict(id, RefusalCode::NotYours, "the camera belongs to another agent now");
+        }
+        if let Some(agent) = to.filter(|agent| refused == Some(*agent)) {
+            self.registry.cut(agent, Close::Restart);
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<CameraId, Arc<CameraRecord>>> {
+        self.records.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<CameraId, Arc<CameraRecord>>> {
+        self.records.write().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn not_yours() -> Claim {

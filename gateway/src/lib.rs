@@ -62,7 +62,6 @@ use self::{
     access::{Access, AccessError},
     cameras::Cameras,
     config::Config,
-    link::Close,
     metrics::Metrics,
     registry::Registry,
     relay::Relay,
@@ -144,6 +143,7 @@ impl Gateway {
             agent_permits: Arc::new(Semaphore::new(config.limits.agents)),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            closing: CancellationToken::new(),
             idempotency: routes::Idempotency::default(),
         });
         Ok(Self { config, app, store, tls })
@@ -194,12 +194,13 @@ impl Gateway {
             stopping.cancel();
         };
         tokio::join!(self.server().run(listeners.main, app.stopping.clone()), begin_to_stop);
-        for link in app.registry.links() {
-            link.close(Close::Restart);
-        }
+        app.closing.cancel();
         app.tasks.close();
         if timeout(END_WITHIN, app.tasks.wait()).await.is_err() {
             tracing::warn!(tasks = app.tasks.len(), "some tasks did not end in time");
+        }
+        if let Err(error) = app.cameras.write_seen().await {
+            tracing::error!(%error, "last seen not stored");
         }
         self.store.close().await;
     }
@@ -231,7 +232,7 @@ impl Gateway {
     }
 }
 
-/// What is done every second: access takes note of what another process changed.
+/// What is done every second: taking note of what another process changed, and writing down who was there.
 async fn tick(app: App) {
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -240,6 +241,9 @@ async fn tick(app: App) {
             _ = second.tick() => {
                 if let Err(error) = app.access.tick().await {
                     tracing::error!(%error, "access");
+                }
+                if let Err(error) = app.cameras.write_seen().await {
+                    tracing::error!(%error, "last seen not stored");
                 }
             }
             () = app.stopping.cancelled() => return,

@@ -75,18 +75,22 @@ impl Link {
     /// questions are open on it; the answer comes through the ticket.
     pub fn call(&self, camera: CameraId, call: Call, deadline: Instant) -> Result<Ticket, CallError> {
         let ticket = Ticket::take(self, RequestId::new())?;
-        self.0.outbox.ask(ticket.id(), camera, call, deadline)?;
-        Ok(ticket)
+        let asked = self.0.outbox.ask(ticket.id(), camera, call, deadline);
+        if asked.is_err() {
+            // Never queued, so there is nothing that the ticket's end should cancel.
+            self.0.pending.forget(ticket.id());
+        }
+        asked.map(|()| ticket)
     }
 
     /// Tells the agent that a camera is taken.
     pub fn bound(&self, bound: Bound) {
-        self.0.outbox.tell(GatewayFrame::Bound(bound));
+        self.0.outbox.tell(bound.camera.clone(), GatewayFrame::Bound(bound));
     }
 
     /// Tells the agent that a camera is not taken, or no longer.
     pub fn refused(&self, camera: CameraId, code: RefusalCode, message: String) {
-        self.0.outbox.tell(GatewayFrame::Refused { camera, code, message });
+        self.0.outbox.tell(camera.clone(), GatewayFrame::Refused { camera, code, message });
     }
 
     /// Gives the agent a new token; a later one replaces one that has not been sent yet.

@@ -10,7 +10,11 @@ use warp::{
 };
 
 use crate::{
-    access::AccessError, cameras::CameraError, clock::TimeError, relay::RelayError, store::StoreError,
+    access::{self, AccessError},
+    cameras::CameraError,
+    clock::TimeError,
+    relay::RelayError,
+    store::StoreError,
 };
 
 /// When asking an offline camera again may help: an agent's usual backoff.
@@ -255,7 +259,8 @@ impl Problem {
             title: self.title.to_owned(),
             status: self.status.as_u16(),
             code: self.code.to_owned(),
-            detail: self.detail.clone(),
+            // It may repeat what the caller wrote, who may have put a secret where it does not belong.
+            detail: access::masked(&self.detail).into_owned(),
             camera: self.camera.as_ref().map(ToString::to_string),
             retry_after_ms: self
                 .retry_after

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -13,6 +13,7 @@ use dashmap::{DashMap, Entry};
 use oriel_proto::{
     AgentId, CameraId, SessionId, Timestamp,
     frame::{AgentHealth, Announce, CameraHealth, RefusalCode},
+    limits::CAMERAS_PER_AGENT,
 };
 use tokio::sync::broadcast;
 
@@ -115,7 +116,7 @@ impl Registry {
                 Some(std::mem::replace(&mut present.link, link.clone()))
             }
         };
-        Ok(Joined { registry: self.clone(), link, older: Mutex::new(older), cameras: Mutex::default() })
+        Ok(Joined { registry: self.clone(), link, older: Mutex::new(older), mine: Mutex::default() })
     }
 
     /// The link that serves a camera now.
@@ -176,49 +177,72 @@ impl Registry {
     }
 }
 
-/// A joined link's place in the registry; dropping it leaves.
+/// A joined link's place in the registry; it leaves with [`Joined::leave`], at the latest when this is dropped.
 #[derive(Debug)]
 pub struct Joined {
     registry: Registry,
     link: Link,
     /// The link that this one replaces, until it has announced its cameras.
     older: Mutex<Option<Link>>,
-    cameras: Mutex<HashSet<CameraId>>,
+    /// Always locked before the registry's maps.
+    mine: Mutex<Mine>,
+}
+
+/// What a link has in the registry.
+#[derive(Debug, Default)]
+struct Mine {
+    cameras: HashSet<CameraId>,
+    left: bool,
 }
 
 impl Joined {
-    /// Serves a camera from now on, or changes its facts; an older link of the same agent loses it.
+    /// Serves a camera from now on, or changes its facts. An older link of the same agent loses it; a newer one keeps it, and
+    /// so does everybody once this link has left.
     pub fn bind(&self, facts: Announce, now: Timestamp) {
+        let mut mine = self.lock();
+        if mine.left {
+            return;
+        }
         let camera = facts.camera.clone();
-        self.mine().insert(camera.clone());
-        self.registry.0.refusals.remove(&camera);
         let facts = Arc::new(facts);
+        let mut presence = Presence { link: self.link.clone(), since: now, facts, health: None };
         match self.registry.0.cameras.entry(camera.clone()) {
-            Entry::Occupied(mut entry) if entry.get().link.id() == self.link.id() => {
-                entry.get_mut().facts = facts
-            }
+            Entry::Occupied(entry) if is_newer(&entry.get().link, &self.link) => return,
             Entry::Occupied(mut entry) => {
-                entry.insert(Presence { link: self.link.clone(), since: now, facts, health: None });
+                if entry.get().link.id() == self.link.id() {
+                    presence.since = entry.get().since;
+                    presence.health = entry.get().health.clone();
+                }
+                entry.insert(presence);
             }
             Entry::Vacant(entry) => {
-                entry.insert(Presence { link: self.link.clone(), since: now, facts, health: None });
+                entry.insert(presence);
             }
         }
+        self.registry.0.refusals.remove(&camera);
+        mine.cameras.insert(camera.clone());
+        drop(mine);
         self.registry.changed(&camera);
     }
 
     /// Remembers that a camera was announced and may not be served.
     pub fn refuse(&self, camera: &CameraId, code: RefusalCode) {
+        let mut mine = self.lock();
+        if mine.left {
+            return;
+        }
         let refusal = Refusal { agent: self.link.facts().agent, link: self.link.id(), code };
         self.registry.0.refusals.insert(camera.clone(), refusal);
-        self.mine().insert(camera.clone());
+        mine.cameras.insert(camera.clone());
+        drop(mine);
         self.registry.changed(camera);
     }
 
     /// Serves a camera no longer.
     pub fn unbind(&self, camera: &CameraId) {
-        self.mine().remove(camera);
-        self.let_go(camera);
+        if self.lock().cameras.remove(camera) {
+            self.let_go(camera);
+        }
     }
 
     /// All cameras are announced: the link before this one has nothing left to do but its open answers.
@@ -254,14 +278,36 @@ impl Joined {
         }
     }
 
-    /// The cameras that this link serves or was refused.
-    pub fn cameras(&self) -> Vec<CameraId> {
-        self.mine().iter().cloned().collect()
+    /// Whether this link may announce that camera: one that it has, or one more.
+    pub fn has_room_for(&self, camera: &CameraId) -> bool {
+        let mine = self.lock();
+        mine.cameras.len() < CAMERAS_PER_AGENT || mine.cameras.contains(camera)
     }
 
-    /// How many cameras this link has announced.
-    pub fn announced(&self) -> usize {
-        self.mine().len()
+    /// The cameras that this link serves now.
+    pub fn served(&self) -> Vec<CameraId> {
+        let mine = self.lock();
+        mine.cameras.iter().filter(|camera| self.serves(camera)).cloned().collect()
+    }
+
+    /// Takes everything of this link out of the registry; from now on nothing of it gets in.
+    pub fn leave(&self) {
+        let cameras = {
+            let mut mine = self.lock();
+            mine.left = true;
+            std::mem::take(&mut mine.cameras)
+        };
+        for camera in cameras {
+            self.let_go(&camera);
+        }
+        let id = self.link.id();
+        self.registry.0.agents.remove_if(&self.link.facts().agent, |_, connected| connected.link.id() == id);
+        // A newer link that never became ready must not leave the older one without an end.
+        self.ready();
+    }
+
+    fn serves(&self, camera: &CameraId) -> bool {
+        self.registry.find(camera).is_some_and(|link| link.id() == self.link.id())
     }
 
     fn let_go(&self, camera: &CameraId) {
@@ -271,19 +317,19 @@ impl Joined {
         self.registry.changed(camera);
     }
 
-    fn mine(&self) -> std::sync::MutexGuard<'_, HashSet<CameraId>> {
-        self.cameras.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Mine> {
+        self.mine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Joined {
     fn drop(&mut self) {
-        for camera in self.cameras() {
-            self.let_go(&camera);
-        }
-        let id = self.link.id();
-        self.registry.0.agents.remove_if(&self.link.facts().agent, |_, connected| connected.link.id() == id);
-        // A newer link that never became ready must not leave the older one without an end.
-        self.ready();
+        self.leave();
     }
+}
+
+/// Whether `other` is a later dial of the same agent than `link`.
+fn is_newer(other: &Link, link: &Link) -> bool {
+    let (other, link) = (other.facts(), link.facts());
+    other.agent == link.agent && other.instance == link.instance && other.generation > link.generation
 }

@@ -71,6 +71,8 @@ pub struct Parts {
     pub tasks: TaskTracker,
     /// Set when the gateway begins to stop.
     pub stopping: CancellationToken,
+    /// Set when open answers have had their time: sockets that are still open end now.
+    pub closing: CancellationToken,
     /// Answers to repeated requests.
     pub idempotency: Idempotency,
 }

@@ -34,6 +34,7 @@ use self::{
     tls::Tls,
 };
 use crate::{
+    access,
     io::Io,
     metrics::{Metrics, RequestLabels},
     problem::{self, Problem},
@@ -263,7 +264,7 @@ impl<'a> RequestLog<'a> {
             _ => "other",
         };
         // The path alone: a query may hold what should not be in a log.
-        let path = request.uri().path().to_owned();
+        let path = access::masked(request.uri().path()).into_owned();
         Self { metrics, method, path, id, start: tokio::time::Instant::now(), ended: false }
     }
 

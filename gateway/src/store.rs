@@ -19,6 +19,7 @@ mod readers;
 mod row;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod writer;
 
 use std::{path::Path, sync::Arc};
@@ -34,8 +35,9 @@ pub use self::{
     id::{EnrollmentId, KeyId},
     key::{KeyRecord, Role, RoleError, Scope},
     pattern::{CameraPattern, PatternError},
+    watch::CameraChange,
 };
-use self::{readers::Readers, writer::Writer};
+use self::{readers::Readers, watch::Watch, writer::Writer};
 
 /// The database's name in the data folder.
 pub const FILE_NAME: &str = "oriel.db";
@@ -45,6 +47,7 @@ pub const FILE_NAME: &str = "oriel.db";
 pub struct Store {
     writer: Writer,
     readers: Arc<Readers>,
+    watch: Watch,
 }
 
 impl Store {
@@ -56,7 +59,8 @@ impl Store {
         let mut connection = open::connect(&path)?;
         migrate::migrate(&mut connection)?;
         open::use_wal(&connection)?;
-        Ok(Self { writer: Writer::start(connection)?, readers: Arc::new(Readers::new(path)) })
+        let writer = Writer::start(connection)?;
+        Ok(Self { writer, readers: Arc::new(Readers::new(path)), watch: Watch::default() })
     }
 
     /// Finishes what is queued, closes the file and refuses everything later; may be called again.

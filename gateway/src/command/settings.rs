@@ -4,7 +4,8 @@ use std::{io, num::NonZeroUsize};
 
 use oriel_gateway::config::{Config, LogFormat, log_filter};
 use tokio::runtime::{Builder, Runtime};
-use tracing_subscriber::{Layer, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt};
+use tracing::subscriber::set_global_default;
+use tracing_subscriber::{Layer, fmt, layer::SubscriberExt, registry};
 
 use super::Failure;
 
@@ -58,6 +59,8 @@ impl Settings {
 }
 
 /// Starts the log on standard error.
+///
+/// Lines that libraries write through the `log` crate are not taken over: they are about frames and handshakes alone.
 pub(crate) fn start_logging(settings: &Settings) -> Result<(), Failure> {
     let filter = log_filter(&settings.log)
         .map_err(|why| Failure::usage(format!("the log filter {:?} is wrong: {why}", settings.log)))?;
@@ -67,7 +70,8 @@ pub(crate) fn start_logging(settings: &Settings) -> Result<(), Failure> {
         (LogFormat::Text, true) => lines.boxed(),
         (LogFormat::Text, false) => lines.without_time().with_target(false).boxed(),
     };
-    registry().with(lines.with_filter(filter)).init();
+    // A second log in one process is no reason not to run.
+    _ = set_global_default(registry().with(lines.with_filter(filter)));
     Ok(())
 }
 

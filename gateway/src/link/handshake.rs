@@ -1,5 +1,7 @@
 //! The first exchange on a camera socket: nothing but a valid Hello, in time, makes a link.
 
+use std::time::Duration;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
@@ -22,6 +24,9 @@ use tokio_tungstenite::{
 };
 
 use super::Close;
+
+/// How long letting go of a socket may take.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Anything that carries WebSocket messages both ways: a socket, or its like in memory.
 pub trait Socket:
@@ -128,7 +133,12 @@ pub async fn refuse(socket: &mut impl Socket, why: Close) {
         while let Some(Ok(_)) = socket.next().await {}
         Ok::<_, Error>(())
     };
-    _ = timeout(std::time::Duration::from_secs(1), farewell).await;
+    _ = timeout(FAREWELL, farewell).await;
+}
+
+/// Lets go of a socket that the other end has closed, once what waits is written; waits at most one second for it.
+pub(super) async fn flush(socket: &mut impl Socket) {
+    _ = timeout(FAREWELL, socket.flush()).await;
 }
 
 /// The close frame for `why`.

@@ -1,11 +1,10 @@
-//! What waits to go down a socket: questions in a queue, everything else as state that the pump reads before each flush.
+//! What waits to go down a socket: questions in a queue, everything else as state that the pump reads when the socket has room.
 //!
-//! Control is state, so that it is never lost for lack of room and needs no waiting: credits are added up, a cancelled question
-//! that has not been sent yet is simply taken out again.
+//! Control is state, so that it is never lost for lack of room and needs no waiting: credits are added up, a camera's newest
+//! answer replaces an older one, a question taken back before it was sent is simply taken out again.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    mem,
+    collections::{BTreeMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -18,6 +17,9 @@ use oriel_proto::{
 use tokio::time::Instant;
 
 use super::{Close, pending::CallError};
+
+/// Cameras whose answers may wait: more than an agent that reads them can have.
+const TOLD: usize = 2 * CAMERAS_PER_AGENT;
 
 /// The sending side of a link, shared by its handles and its pump.
 #[derive(Debug, Default)]
@@ -47,9 +49,9 @@ struct Waiting {
 /// Everything else that waits; allocated while something does.
 #[derive(Debug, Default)]
 struct Control {
-    /// Bound and Refused, one at most for each frame of the agent that asked for it.
-    told: Vec<GatewayFrame>,
-    credits: HashMap<RequestId, u32>,
+    /// Bound or Refused, the newest of each camera.
+    told: BTreeMap<CameraId, GatewayFrame>,
+    credits: BTreeMap<RequestId, u32>,
     cancels: Vec<RequestId>,
     token: Option<Secret>,
 }
@@ -74,15 +76,17 @@ impl Outbox {
         Ok(())
     }
 
-    /// Queues an answer to an announcement. When an agent announces faster than it reads, the oldest answers give way: the same
-    /// camera's newer answer is what counts.
-    pub(super) fn tell(&self, frame: GatewayFrame) {
-        self.control(|control| {
-            if control.told.len() >= CAMERAS_PER_AGENT {
-                control.told.remove(0);
-            }
-            control.told.push(frame);
-        });
+    /// Queues an answer to an announcement. An agent that announces without end and reads no answer is cut off.
+    pub(super) fn tell(&self, camera: CameraId, frame: GatewayFrame) {
+        let mut state = self.lock();
+        let told = &mut state.control.get_or_insert_default().told;
+        if told.len() < TOLD || told.contains_key(&camera) {
+            told.insert(camera, frame);
+        } else {
+            state.close.get_or_insert(Close::Violation(1008));
+        }
+        drop(state);
+        self.pump.wake();
     }
 
     /// Allows `bytes` more of an answer.
@@ -140,28 +144,22 @@ impl Outbox {
         !state.requests.is_empty() || state.control.is_some()
     }
 
-    /// Takes every frame that waits: control first, because it frees work at the other end. A question whose time has run out
+    /// The next frame to send: control first, because it frees work at the other end. A question whose time has run out
     /// meanwhile is left out: its asker has left or is about to.
-    pub(super) fn drain(&self, now: Instant, out: &mut VecDeque<GatewayFrame>) {
-        let (requests, control) = {
-            let mut state = self.lock();
-            (mem::take(&mut state.requests), state.control.take())
-        };
-        if let Some(control) = control {
-            out.extend(control.told);
-            out.extend(control.cancels.into_iter().map(|id| GatewayFrame::Cancel { id }));
-            out.extend(control.credits.into_iter().map(|(id, bytes)| GatewayFrame::Credit { id, bytes }));
-            out.extend(control.token.map(|token| GatewayFrame::Token { token }));
+    pub(super) fn next(&self, now: Instant) -> Option<GatewayFrame> {
+        let mut state = self.lock();
+        if let Some(control) = &mut state.control {
+            if let Some(frame) = control.next() {
+                return Some(frame);
+            }
+            state.control = None;
         }
-        out.extend(requests.into_iter().filter(|waiting| waiting.deadline > now).map(|waiting| {
-            let left = waiting.deadline.duration_since(now).as_millis();
-            GatewayFrame::Request(Request {
-                id: waiting.id,
-                camera: waiting.camera,
-                deadline_ms: u32::try_from(left).unwrap_or(u32::MAX).max(1),
-                call: waiting.call,
-            })
-        }));
+        while let Some(waiting) = state.requests.pop_front() {
+            if waiting.deadline > now {
+                return Some(waiting.into_frame(now));
+            }
+        }
+        None
     }
 
     fn control(&self, change: impl FnOnce(&mut Control)) {
@@ -171,5 +169,32 @@ impl Outbox {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn into_frame(self, now: Instant) -> GatewayFrame {
+        let left = self.deadline.duration_since(now).as_millis();
+        GatewayFrame::Request(Request {
+            id: self.id,
+            camera: self.camera,
+            deadline_ms: u32::try_from(left).unwrap_or(u32::MAX).max(1),
+            call: self.call,
+        })
+    }
+}
+
+impl Control {
+    fn next(&mut self) -> Option<GatewayFrame> {
+        if let Some(id) = self.cancels.pop() {
+            return Some(GatewayFrame::Cancel { id });
+        }
+        if let Some((id, bytes)) = self.credits.pop_first() {
+            return Some(GatewayFrame::Credit { id, bytes });
+        }
+        if let Some((_, frame)) = self.told.pop_first() {
+            return Some(frame);
+        }
+        self.token.take().map(|token| GatewayFrame::Token { token })
     }
 }

@@ -104,6 +104,11 @@ impl Pending {
         }
     }
 
+    /// Takes out a question that was never asked.
+    pub(super) fn forget(&self, id: RequestId) {
+        self.remove(id);
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         matches!(*self.lock(), Table::Closed)
     }

@@ -4,7 +4,6 @@
 //! Neither direction waits for the other: one poll writes what the socket takes and reads what it has.
 
 use std::{
-    collections::VecDeque,
     future::Future,
     pin::{Pin, pin},
     sync::Arc,
@@ -69,16 +68,18 @@ pub async fn run<S: Socket, I: Inbox>(
 ) -> End {
     let heartbeat = Heartbeat::new(heartbeat, Instant::now());
     let mut alarm = pin!(sleep_until(heartbeat.alarm()));
-    let mut pump =
-        Pump { socket, link, frames: VecDeque::new(), message: None, unflushed: false, heartbeat, metrics };
+    let mut pump = Pump { socket, link, unflushed: false, turn: Turn::Reading, heartbeat, metrics };
     let end = loop {
         if let Err(end) = pump.step(inbox, alarm.as_mut()).await {
             break end;
         }
     };
     link.0.pending.close();
-    if let End::ByGateway(why) = end {
-        handshake::refuse(&mut pump.socket, why).await;
+    match end {
+        End::ByGateway(why) => handshake::refuse(&mut pump.socket, why).await,
+        // The socket has its answer to the agent's close ready.
+        End::ByAgent(_) => handshake::flush(&mut pump.socket).await,
+        End::Broken(_) => {}
     }
     end
 }
@@ -86,13 +87,21 @@ pub async fn run<S: Socket, I: Inbox>(
 struct Pump<'a, S> {
     socket: S,
     link: &'a Link,
-    /// Taken from the outbox, not yet given to the socket.
-    frames: VecDeque<GatewayFrame>,
-    /// Encoded, and waiting for the socket to take it.
-    message: Option<Message>,
     unflushed: bool,
+    turn: Turn,
     heartbeat: Heartbeat,
     metrics: Arc<LinkMetrics>,
+}
+
+/// Whose turn it is, so that neither a steady stream of questions nor one of answers keeps the other waiting.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// What has come is taken before anything new is sent.
+    Reading,
+    /// What waits to be sent goes before anything more is taken.
+    Asking,
+    /// Everything that waits is being sent; the socket is read meanwhile.
+    Sending,
 }
 
 /// What one poll of the socket came to.
@@ -112,12 +121,15 @@ impl<S: Socket> Pump<'_, S> {
             Step::Queued => {
                 // Others that are about to ask get their frames into the same flush.
                 yield_now().await;
-                self.link.0.outbox.drain(Instant::now(), &mut self.frames);
+                self.turn = Turn::Sending;
                 Ok(())
             }
             Step::Closing(why) => Err(End::ByGateway(why)),
             Step::Received(message) => {
                 self.heartbeat.heard(Instant::now());
+                if self.turn == Turn::Reading {
+                    self.turn = Turn::Asking;
+                }
                 self.receive(message, inbox)
             }
             Step::Alarm => self.look(alarm),
@@ -130,10 +142,12 @@ impl<S: Socket> Pump<'_, S> {
         if let Some(why) = self.link.0.outbox.closing() {
             return Poll::Ready(Step::Closing(why));
         }
-        if let Poll::Ready(Err(error)) = self.poll_send(cx) {
-            return Poll::Ready(Step::Ended(broken(error)));
+        match self.poll_send(cx) {
+            Poll::Ready(Ok(())) if self.turn == Turn::Sending => self.turn = Turn::Reading,
+            Poll::Ready(Err(error)) => return Poll::Ready(Step::Ended(broken(error))),
+            _ => {}
         }
-        if self.is_drained() && self.link.0.outbox.has_frames() {
+        if self.turn == Turn::Asking && self.link.0.outbox.has_frames() {
             return Poll::Ready(Step::Queued);
         }
         match Pin::new(&mut self.socket).poll_next(cx) {
@@ -142,31 +156,24 @@ impl<S: Socket> Pump<'_, S> {
             Poll::Ready(None) => return Poll::Ready(Step::Ended(End::ByAgent(None))),
             Poll::Pending => {}
         }
-        match self.link.0.outbox.retiring() {
-            Some(_) if self.link.open_calls() == 0 && self.is_drained() => {
-                Poll::Ready(Step::Closing(Close::Superseded))
-            }
-            _ => self.poll_alarm(cx, alarm),
+        if self.turn != Turn::Sending && self.link.0.outbox.has_frames() {
+            return Poll::Ready(Step::Queued);
         }
-    }
-
-    /// Whether everything taken from the outbox was given to the socket.
-    fn is_drained(&self) -> bool {
-        self.frames.is_empty() && self.message.is_none()
+        let idle = self.link.open_calls() == 0 && self.turn != Turn::Sending;
+        if idle && self.link.0.outbox.retiring().is_some() {
+            return Poll::Ready(Step::Closing(Close::Superseded));
+        }
+        self.poll_alarm(cx, alarm)
     }
 
     /// Gives the socket all that it takes; pending means that it takes no more for now.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let mut socket = Pin::new(&mut self.socket);
-        loop {
-            if self.message.is_none() {
-                self.message = self.frames.pop_front().and_then(encoded);
-            }
-            if self.message.is_none() && self.frames.is_empty() {
-                break;
-            }
+        while self.turn == Turn::Sending {
+            // The socket must have room first: what waits in the outbox can still be taken back.
             std::task::ready!(socket.as_mut().poll_ready(cx))?;
-            if let Some(message) = self.message.take() {
+            let Some(frame) = self.link.0.outbox.next(Instant::now()) else { break };
+            if let Some(message) = encoded(frame) {
                 socket.as_mut().start_send(message)?;
                 self.unflushed = true;
             }
@@ -256,7 +263,9 @@ impl<S: Socket> Pump<'_, S> {
         tracing::debug!(session = %self.link.id(), tag, "unknown frame");
         if let Some(id) = id {
             let why = format!("the camera answered with a {tag} frame that this gateway cannot read");
-            self.link.0.pending.fail(id, Failure::new(FailureCode::Internal, why));
+            if self.link.0.pending.fail(id, Failure::new(FailureCode::Internal, why)) {
+                self.link.0.outbox.cancel(id);
+            }
         }
     }
 }

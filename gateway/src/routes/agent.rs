@@ -1,12 +1,14 @@
 //! `GET /v1/agent/connect`: an agent's socket, from upgrade to end.
 
+mod desk;
+
 use std::{sync::Arc, time::Duration};
 
 use hyper_util::rt::TokioIo;
 use oriel_proto::{
-    CameraId, ImageClass, SUBPROTOCOL, Timestamp,
-    frame::{Announce, Bound, Events, Health, Hello, Lost, RefusalCode, Welcome},
-    limits::{CAMERAS_PER_AGENT, Limits},
+    SUBPROTOCOL,
+    frame::{Hello, Welcome},
+    limits::Limits,
 };
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -16,14 +18,14 @@ use warp::{
     reply::Response,
 };
 
+use self::desk::Desk;
 use super::{App, guard::Device, inbound::Inbound};
 use crate::{
     access::AgentGrant,
-    cameras::Claim,
     clock,
     io::Io,
     link::{
-        Close, Inbox, Link, LinkFacts,
+        Close, Link, LinkFacts,
         handshake::{self, Socket},
         pump,
     },
@@ -106,7 +108,11 @@ async fn open(
     mut socket: impl Socket + 'static,
     permit: OwnedSemaphorePermit,
 ) {
-    let hello = match handshake::hello(&mut socket).await {
+    let hello = tokio::select! {
+        hello = handshake::hello(&mut socket) => hello,
+        () = app.closing.cancelled() => return handshake::refuse(&mut socket, Close::Restart).await,
+    };
+    let hello = match hello {
         Ok(hello) => hello,
         Err(error) => {
             tracing::info!(%error, "no handshake");
@@ -171,100 +177,21 @@ async fn serve(
     _permit: OwnedSemaphorePermit,
 ) {
     app.metrics.agents.inc();
-    let mut inbox = AgentInbox { app: app.clone(), link: link.clone(), joined: Arc::new(joined) };
-    let pump = pump::run(socket, &link, &mut inbox, app.settings.heartbeat, Arc::clone(&app.metrics.link));
-    let cut_when_revoked = async {
-        revoked.cancelled().await;
-        link.close(Close::Revoked);
+    let mut desk = Desk::new(app.clone(), link.clone(), joined);
+    let pump = pump::run(socket, &link, &mut desk, app.settings.heartbeat, Arc::clone(&app.metrics.link));
+    let cut = async {
+        let why = tokio::select! {
+            () = revoked.cancelled() => Close::Revoked,
+            () = app.closing.cancelled() => Close::Restart,
+        };
+        link.close(why);
         std::future::pending().await
     };
     let end = tokio::select! {
         end = pump => end,
-        never = cut_when_revoked => never,
+        never = cut => never,
     };
     app.metrics.agents.dec();
     tracing::info!(session = %link.id(), ?end, "disconnected");
-    let cameras = inbox.joined.cameras();
-    drop(inbox);
-    if let Err(error) = app.cameras.seen(&cameras, clock::now()).await {
-        tracing::error!(%error, "last seen not stored");
-    }
-}
-
-/// What an agent says unasked, given to who it concerns.
-struct AgentInbox {
-    app: App,
-    link: Link,
-    joined: Arc<Joined>,
-}
-
-impl Inbox for AgentInbox {
-    fn camera(&mut self, announce: Announce) {
-        if self.joined.announced() >= CAMERAS_PER_AGENT {
-            let why = format!("one agent may serve {CAMERAS_PER_AGENT} cameras");
-            return self.link.refused(announce.camera, RefusalCode::Unknown, why);
-        }
-        let agent = self.link.facts().agent;
-        match self.app.cameras.claim_known(agent, &announce.camera) {
-            Some(claim) => settle(&self.link, &self.joined, announce, claim),
-            None => self.claim(announce),
-        }
-    }
-
-    fn gone(&mut self, camera: CameraId) {
-        self.joined.unbind(&camera);
-    }
-
-    fn ready(&mut self) {
-        self.joined.ready();
-    }
-
-    fn events(&mut self, _: Events) {
-        self.app.metrics.link.unwanted_events.inc();
-    }
-
-    fn lost(&mut self, _: Lost) {
-        self.app.metrics.link.unwanted_events.inc();
-    }
-
-    fn fresh(&mut self, _: CameraId, _: ImageClass, _: Timestamp) {}
-
-    fn health(&mut self, health: Health) {
-        self.joined.agent_health(health.agent);
-        for camera in health.cameras {
-            self.joined.camera_health(camera);
-        }
-    }
-}
-
-impl AgentInbox {
-    /// Asks the store, beside the pump, whether the agent may bring this camera.
-    fn claim(&self, announce: Announce) {
-        let (app, link, joined) = (self.app.clone(), self.link.clone(), Arc::clone(&self.joined));
-        self.app.tasks.spawn(async move {
-            match app.cameras.claim(link.facts().agent, &announce).await {
-                Ok(claim) => settle(&link, &joined, announce, claim),
-                Err(error) => {
-                    tracing::error!(%error, camera = %announce.camera, "claim failed");
-                    link.close(Close::Restart);
-                }
-            }
-        });
-    }
-}
-
-/// Binds a camera or refuses it, and says so.
-fn settle(link: &Link, joined: &Joined, announce: Announce, claim: Claim) {
-    let camera = announce.camera.clone();
-    match claim {
-        Claim::Bound => {
-            joined.bind(announce, clock::now());
-            link.bound(Bound { camera, acked: Vec::new() });
-        }
-        Claim::Refused(code, why) => {
-            tracing::warn!(agent = %link.facts().agent, %camera, %code, "camera refused");
-            joined.refuse(&camera, code.clone());
-            link.refused(camera, code, why);
-        }
-    }
+    desk.leave();
 }

@@ -38,6 +38,7 @@ pub struct Agent {
 
 /// All devices.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AgentList)]
 pub struct List {
     /// Oldest first.
     agents: Vec<Agent>,
@@ -47,6 +48,7 @@ pub struct List {
 
 /// A device whose token is being rotated.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RotatingAgent)]
 pub struct Rotating {
     /// The device.
     agent: Agent,
@@ -99,8 +101,7 @@ pub async fn show(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Prob
 pub async fn revoke(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Problem> {
     inbound.query(&[])?;
     let app = &inbound.app;
-    let cameras = app.access.revoke_agent(id).await?;
-    app.cameras.unbind(cameras);
+    app.access.revoke_agent(id).await?;
     tracing::info!(agent = %id, by = inbound.who.0.label(), "agent revoked");
     Ok(reply::no_content())
 }

@@ -120,13 +120,14 @@ impl Store {
         after: impl FnOnce() + Send + 'static,
     ) -> Result<Option<Vec<CameraRecord>>, StoreError> {
         let write = move |db: &Connection| revoke(db, id, now);
-        self.writer
-            .run(write, |revoked: &Option<_>| {
-                if revoked.is_some() {
-                    after()
-                }
-            })
-            .await
+        let watch = self.watch.clone();
+        let tell = move |revoked: &Option<Vec<CameraRecord>>| {
+            if let Some(cameras) = revoked {
+                cameras.iter().for_each(|camera| watch.is(camera));
+                after();
+            }
+        };
+        self.writer.run(write, tell).await
     }
 
     /// Writes down when these agents last opened a link; unknown ones are skipped, and time never goes back.

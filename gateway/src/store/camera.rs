@@ -25,6 +25,13 @@ pub struct CameraRecord {
     pub last_seen_at: Option<Timestamp>,
 }
 
+impl CameraRecord {
+    /// Whether nobody has said anything about it but its id: no name, no tag, never connected.
+    pub fn is_blank(&self) -> bool {
+        self.last_seen_at.is_none() && self.tags.is_empty() && self.name == self.id.as_str()
+    }
+}
+
 /// A camera to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCamera {
@@ -73,7 +80,8 @@ impl Store {
                 insert(db, camera, now)
             }
         };
-        self.writer.run(write, |_| ()).await
+        let watch = self.watch.clone();
+        self.writer.run(write, move |camera| watch.is(camera)).await
     }
 
     /// Changes a camera; `None` when there is none of this id.
@@ -86,22 +94,22 @@ impl Store {
         patch: CameraPatch,
     ) -> Result<Option<CameraRecord>, StoreError> {
         check(patch.name.as_deref(), patch.tags.as_deref())?;
-        let write =
-            move |db: &Connection| {
-                let Some(mut camera) = find(db, &id)? else { return Ok(None) };
-                camera.name = patch.name.unwrap_or(camera.name);
-                camera.tags = patch.tags.unwrap_or(camera.tags);
-                let tags = row::json(&camera.tags)?;
-                db.prepare_cached("UPDATE cameras SET name = ?2, tags = ?3 WHERE id = ?1")?
-                    .execute(params![id.as_str(), camera.name, tags])?;
-                if let Some(agent) = patch.agent.filter(|agent| camera.agent != Some(*agent)) {
-                    super::agent::require_room(db, agent)?;
-                    bind(db, &id, agent)?;
-                    camera.agent = Some(agent);
-                }
-                Ok(Some(camera))
-            };
-        self.writer.run(write, |_| ()).await
+        let write = move |db: &Connection| {
+            let Some(mut camera) = find(db, &id)? else { return Ok(None) };
+            camera.name = patch.name.unwrap_or(camera.name);
+            camera.tags = patch.tags.unwrap_or(camera.tags);
+            describe(db, &camera)?;
+            if let Some(agent) = patch.agent.filter(|agent| camera.agent != Some(*agent)) {
+                super::agent::require_room(db, agent)?;
+                bind(db, &id, agent)?;
+                camera.agent = Some(agent);
+            }
+            Ok(Some(camera))
+        };
+        let watch = self.watch.clone();
+        self.writer
+            .run(write, move |camera: &Option<_>| camera.iter().for_each(|camera| watch.is(camera)))
+            .await
     }
 
     /// Removes a camera and gives back what it was; its agent will be told `removed` and cannot bring it back by itself.
@@ -115,7 +123,10 @@ impl Store {
             db.prepare_cached("DELETE FROM cameras WHERE id = ?1")?.execute([id.as_str()])?;
             Ok(Some(camera))
         };
-        self.writer.run(write, |_| ()).await
+        let watch = self.watch.clone();
+        self.writer
+            .run(write, move |camera: &Option<_>| camera.iter().for_each(|camera| watch.removed(camera)))
+            .await
     }
 
     /// Writes down that these cameras were connected at `at`; unknown ones are skipped, and time never goes back.
@@ -158,6 +169,16 @@ pub(super) fn insert(db: &Connection, camera: NewCamera, now: Timestamp) -> Resu
     db.prepare_cached("INSERT INTO cameras (id, name, tags, created_at) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![id.as_str(), name, row::json(&tags)?, now.as_micros()])?;
     Ok(CameraRecord { id, name, tags, agent: None, created_at: now, last_seen_at: None })
+}
+
+/// Writes down a camera's name and tags.
+pub(super) fn describe(db: &Connection, camera: &CameraRecord) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE cameras SET name = ?2, tags = ?3 WHERE id = ?1")?.execute(params![
+        camera.id.as_str(),
+        camera.name,
+        row::json(&camera.tags)?
+    ])?;
+    Ok(())
 }
 
 /// Gives a camera that exists to an agent: no code reserves it and nothing refuses it any more.

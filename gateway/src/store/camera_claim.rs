@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     CameraPattern, CameraRecord, NewCamera, Store, StoreError,
     agent::{new_cameras, require_room},
-    camera::{bind, find, insert},
+    camera::{bind, describe, find, insert},
 };
 
 /// What becomes of an agent's claim to a camera.
@@ -26,8 +26,8 @@ pub enum BindOutcome {
 }
 
 impl Store {
-    /// Gives `camera` to `agent` if it may have it. Name and tags count only for a camera that is made by this; what is
-    /// out of bounds there is cut or left out.
+    /// Gives `camera` to `agent` if it may have it. Name and tags count only for a camera that is made by this, or of which
+    /// nothing but its id is known; what is out of bounds there is cut or left out.
     ///
     /// An agent may have what is bound to it, and what its pattern allows: a camera that does not exist or is bound to
     /// nobody, is not reserved for an open code and was not removed from it.
@@ -41,10 +41,17 @@ impl Store {
         // The usual case, a camera that comes back, writes nothing.
         if let Some(known) = self.readers.run(move |db| find(db, &id)).await?
             && known.agent == Some(agent)
+            && !known.is_blank()
         {
             return Ok(BindOutcome::Bound(known));
         }
-        self.writer.run(move |db| claim(db, agent, tidied(camera), now), |_| ()).await
+        let watch = self.watch.clone();
+        let tell = move |outcome: &BindOutcome| {
+            if let BindOutcome::Bound(camera) = outcome {
+                watch.is(camera);
+            }
+        };
+        self.writer.run(move |db| claim(db, agent, tidied(camera), now), tell).await
     }
 }
 
@@ -55,11 +62,11 @@ fn claim(
     now: Timestamp,
 ) -> Result<BindOutcome, StoreError> {
     let known = find(db, &camera.id)?;
-    match known.as_ref().and_then(|known| known.agent) {
-        Some(owner) if owner != agent => return Ok(BindOutcome::NotYours),
-        Some(_) => return Ok(known.map_or(BindOutcome::Unknown, BindOutcome::Bound)),
-        None => {}
-    }
+    let known = match known {
+        Some(known) if known.agent == Some(agent) => return named(db, known, camera).map(BindOutcome::Bound),
+        Some(known) if known.agent.is_some() => return Ok(BindOutcome::NotYours),
+        unowned => unowned,
+    };
     if was_removed(db, &camera.id, agent)? {
         return Ok(BindOutcome::Removed);
     }
@@ -71,9 +78,22 @@ fn claim(
         Err(StoreError::TooManyCameras(_)) => return Ok(BindOutcome::Unknown),
         other => other?,
     }
-    let known = known.map_or_else(|| insert(db, camera, now), Ok)?;
+    let known = match known {
+        Some(known) => named(db, known, camera)?,
+        None => insert(db, camera, now)?,
+    };
     bind(db, &known.id, agent)?;
     Ok(BindOutcome::Bound(CameraRecord { agent: Some(agent), ..known }))
+}
+
+/// The camera with the name and tags that its device announces, if nothing but its id is known.
+fn named(db: &Connection, mut known: CameraRecord, announced: NewCamera) -> Result<CameraRecord, StoreError> {
+    if known.is_blank() {
+        known.name = announced.name.unwrap_or(known.name);
+        known.tags = announced.tags;
+        describe(db, &known)?;
+    }
+    Ok(known)
 }
 
 /// Whether an open code names this camera.

@@ -94,7 +94,13 @@ impl Store {
         token: TokenHash,
         now: Timestamp,
     ) -> Result<TradeOutcome, StoreError> {
-        self.writer.run(move |db| trade(db, code, name, token, now), |_| ()).await
+        let watch = self.watch.clone();
+        let tell = move |outcome: &TradeOutcome| {
+            if let TradeOutcome::Traded(_, cameras) = outcome {
+                cameras.iter().for_each(|camera| watch.is(camera));
+            }
+        };
+        self.writer.run(move |db| trade(db, code, name, token, now), tell).await
     }
 }
 
