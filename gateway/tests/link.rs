@@ -1,5 +1,7 @@
 //! A link's promises, over a socket in memory and with a clock that is moved, not waited for.
 
+#![allow(clippy::expect_used, reason = "what these helpers cannot do fails the test")]
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};

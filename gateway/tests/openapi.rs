@@ -169,3 +169,97 @@ fn every_parameter_is_described() {
         }
     }
 }
+
+/// Whether a value is what a schema describes, with nothing in it that the schema does not name.
+fn conforms(schema: &Value, value: &Value) -> Result<(), String> {
+    let schema = resolved(schema);
+    if let Some(some) = schema["oneOf"].as_array() {
+        let fits = some.iter().any(|one| conforms(one, value).is_ok());
+        return if fits { Ok(()) } else { Err(format!("{value} is none of {schema}")) };
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let fits = match &schema["type"] {
+        Value::String(one) => one == kind,
+        Value::Array(some) => some.contains(&json!(kind)),
+        _ => true,
+    };
+    if !fits {
+        return Err(format!("{value} is no {}", schema["type"]));
+    }
+    let required = schema["required"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap());
+    for name in required.filter(|name| value.is_object() && value.get(*name).is_none()) {
+        return Err(format!("{name} is missing in {value}"));
+    }
+    match (value, schema["properties"].as_object()) {
+        (Value::Object(fields), Some(known)) => fields.iter().try_for_each(|(name, field)| {
+            conforms(known.get(name).ok_or(format!("{name} is not described in {schema}"))?, field)
+        }),
+        (Value::Array(items), _) => items.iter().try_for_each(|item| conforms(&schema["items"], item)),
+        _ => Ok(()),
+    }
+}
+
+#[tokio::test]
+async fn real_answers_are_as_the_document_describes_them() {
+    let gateway = TestGateway::start().await;
+    let agent = gateway.agent(&["porch"]).await;
+    let agent_path = format!("/v1/agents/{}", agent.enrolled.id);
+    agent.answering(|request| vec![page(request.id, "a cat")]);
+    let (mut answers, none) = (Vec::new(), json!(null));
+    let mut ask = async |method: &'static str, route: &'static str, path: &str, body: &Value| {
+        let answer = gateway.send(method.parse().unwrap(), path, body.clone()).await;
+        assert!(answer.status < 300, "{method} {path}: {answer:?}");
+        answers.push((method, route, answer.clone()));
+        answer.json()
+    };
+    let key = json!({"name": "x", "role": "viewer", "cameras": ["porch"], "tags": ["a"], "expires_at": "2100-01-01T00:00:00Z"});
+    let key = ask("POST", "/v1/keys", "/v1/keys", &key).await;
+    let key_path = format!("/v1/keys/{}", key["key"]["id"].as_str().unwrap());
+    let wanted = json!({"cameras": ["yard"], "new_cameras": "site7-*", "expires_in_s": 60});
+    let made = ask("POST", "/v1/enrollments", "/v1/enrollments", &wanted).await;
+    let enrollment_path = format!("/v1/enrollments/{}", made["enrollment"]["id"].as_str().unwrap());
+    for (route, path) in [
+        ("/v1/keys", "/v1/keys"),
+        ("/v1/keys/{id}", &key_path),
+        ("/v1/enrollments", "/v1/enrollments"),
+        ("/v1/enrollments/{id}", &enrollment_path),
+        ("/v1/agents", "/v1/agents"),
+        ("/v1/agents/{id}", &agent_path),
+        ("/v1/cameras", "/v1/cameras"),
+        ("/v1/cameras/{id}", "/v1/cameras/porch"),
+        ("/v1/cameras/{id}/events", "/v1/cameras/porch/events"),
+        ("/healthz", "/healthz"),
+        ("/readyz", "/readyz"),
+    ] {
+        ask("GET", route, path, &none).await;
+    }
+    ask("POST", "/v1/agents/{id}/rotate", &format!("{agent_path}/rotate"), &none).await;
+    ask("POST", "/v1/enroll", "/v1/enroll", &json!({"code": made["code"], "name": "x"})).await;
+    ask("POST", "/v1/cameras", "/v1/cameras", &json!({"id": "attic"})).await;
+    ask("PATCH", "/v1/cameras/{id}", "/v1/cameras/attic", &json!({"tags": ["a"]})).await;
+    ask("DELETE", "/v1/cameras/{id}", "/v1/cameras/attic", &none).await;
+    let operations = operations();
+    for (method, route, answer) in answers {
+        let operation = operations[&(method.to_owned(), route.to_owned())];
+        let schema =
+            &operation["responses"][answer.status.to_string()]["content"]["application/json"]["schema"];
+        assert!(!schema.is_null(), "{method} {route}: {} is not described", answer.status);
+        assert_eq!(conforms(schema, &answer.json()), Ok(()), "{method} {route}");
+    }
+}
+
+#[test]
+fn every_example_is_as_its_schema_describes_it() {
+    walk("", document(), &mut |at, value| {
+        if at.ends_with("/application~1json") || at.ends_with("/application/json") {
+            assert_eq!(conforms(&value["schema"], &value["example"]), Ok(()), "{at}");
+        }
+    });
+}

@@ -326,6 +326,7 @@ async fn a_parameter_out_of_bounds_is_named() {
     gateway.agent(&["porch"]).await.answering(|request| vec![page(request.id, "")]);
     for (query, named) in [
         ("limit=0", "limit"),
+        ("limit=", "limit"),
         ("limit=1001", "limit"),
         ("limit=many", "limit"),
         ("limit=-1", "limit"),
@@ -345,9 +346,7 @@ async fn a_parameter_out_of_bounds_is_named() {
         let answer = gateway.get(&format!("{PORCH}?{query}")).await.expect_problem(400, "bad_request");
         assert!(answer.detail().contains(named), "{query}: {}", answer.detail());
     }
-    for query in
-        ["limit=1000", "limit=1", "timeout=100ms", "timeout=60s", "timeout=0.5", "limit=", "from=-7d"]
-    {
+    for query in ["limit=1000", "limit=1", "timeout=100ms", "timeout=60s", "timeout=0.5", "q=", "from=-7d"] {
         gateway.get(&format!("{PORCH}?{query}")).await.expect(200);
     }
 }
@@ -388,7 +387,15 @@ async fn a_body_that_is_too_large_or_of_another_kind_is_refused() {
     for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "é"] {
         send(kind, porch).await.expect_problem(415, "unsupported_media_type");
     }
-    for body in ["", "[]", "{", r#"{"id":"porch"}x"#, r#"{"id":"Porch"}"#, r#"{"id":"porch","colour":1}"#] {
+    for body in [
+        "",
+        "[]",
+        "[\"porch\"]",
+        "{",
+        r#"{"id":"porch"}x"#,
+        r#"{"id":"Porch"}"#,
+        r#"{"id":"porch","colour":1}"#,
+    ] {
         send("application/json", body).await.expect_problem(400, "bad_request");
     }
     send("Application/JSON; charset=utf-8", porch).await.expect(201);

@@ -38,6 +38,7 @@ pub struct Agent {
 
 /// All devices.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AgentList)]
 pub struct List {
     /// Oldest first.
     agents: Vec<Agent>,
@@ -47,6 +48,7 @@ pub struct List {
 
 /// A device whose token is being rotated.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RotatingAgent)]
 pub struct Rotating {
     /// The device.
     agent: Agent,

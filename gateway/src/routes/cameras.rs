@@ -35,6 +35,7 @@ pub struct NewCamera {
 
 /// What is to change about a camera.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = CameraChange)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// Another display name.

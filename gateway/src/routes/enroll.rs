@@ -10,6 +10,7 @@ use crate::{access::AccessError, problem::Problem};
 
 /// A device that wants in.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = CodeTrade)]
 #[serde(deny_unknown_fields)]
 pub struct Trade {
     /// The one-time code.
@@ -22,6 +23,7 @@ pub struct Trade {
 
 /// A device that is in.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TradedCode)]
 pub struct Traded {
     /// The device's name from now on.
     #[schema(value_type = String, format = Uuid)]
@@ -41,6 +43,7 @@ pub struct Traded {
 #[utoipa::path(post, path = "/v1/enroll", tag = "agents", operation_id = "enroll", security(()), request_body = Trade,
     responses((status = 201, description = "The device is enrolled", body = Traded)))]
 pub async fn trade(mut inbound: Inbound<Open>) -> Result<Response, Problem> {
+    inbound.query(&[])?;
     let trade: Trade = inbound.json().await?;
     let enrolled = inbound.app.access.enroll(trade.code.expose(), &trade.name, inbound.peer.ip()).await;
     let enrolled = enrolled.map_err(refusal)?;

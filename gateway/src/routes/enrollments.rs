@@ -24,6 +24,7 @@ const VALID: u64 = 3_600;
 
 /// A code that is wanted.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[schema(as = NewEnrollment)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// The cameras that the device will serve; those that do not exist are made.
@@ -77,6 +78,7 @@ impl From<EnrollmentRecord> for Enrollment {
 
 /// A new code.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MadeEnrollment)]
 pub struct Made {
     /// What was made.
     enrollment: Enrollment,
@@ -89,6 +91,7 @@ pub struct Made {
 
 /// Open codes.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EnrollmentList)]
 pub struct List {
     /// The open ones.
     enrollments: Vec<Enrollment>,

@@ -25,6 +25,7 @@ const KNOWN: &[&str] = &["from", "to", "kind", "severity", "q", "order", "limit"
 
 /// A page of a log.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventList)]
 pub struct List<'a> {
     /// The events in the order asked for.
     events: Vec<Event<'a>>,
@@ -68,6 +69,7 @@ pub struct Event<'a> {
 
 /// A stretch of time, and who answered for it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Coverage)]
 pub struct Stretch<'a> {
     /// Whose log.
     #[schema(value_type = String, example = "porch")]

@@ -79,6 +79,10 @@ impl<G> Inbound<G> {
         let bytes = timeout(BODY_WITHIN, collect(&mut self.body, limit))
             .await
             .map_err(|_| Problem::slow_body())??;
+        // Without this an array of a shape's fields, in their order, would be taken for the shape.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Problem::bad_request("the body: a JSON object is wanted"));
+        }
         serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(format!("the body: {error}")))
     }
 }

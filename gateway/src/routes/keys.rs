@@ -57,6 +57,7 @@ impl From<KeyRecord> for Key {
 
 /// A key that is wanted.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewKey)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// Its name for people.
@@ -83,6 +84,7 @@ pub struct Wanted {
 
 /// A new key.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MadeKey)]
 pub struct Made {
     /// What was made.
     key: Key,
@@ -93,6 +95,7 @@ pub struct Made {
 
 /// All keys.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KeyList)]
 pub struct List {
     /// Oldest first.
     keys: Vec<Key>,

@@ -44,7 +44,8 @@ pub(super) fn metrics_text(app: &App) -> Result<Response, Problem> {
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "operations", operation_id = "get_openapi",
     responses((status = 200, description = "The API as an OpenAPI 3.1 document", body = serde_json::Value, example = json!({"openapi": "3.1.0"}))))]
-pub async fn openapi(_: Inbound<Viewer>) -> Result<Response, Problem> {
+pub async fn openapi(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
+    inbound.query(&[])?;
     reply::json(&openapi::document())
 }
 

@@ -32,10 +32,15 @@ impl Query {
 
     /// The one value of `name`; an empty one counts as absent.
     pub fn one(&self, name: &str) -> Result<Option<&str>, Problem> {
+        Ok(self.given(name)?.filter(|value| !value.is_empty()))
+    }
+
+    /// The one value of `name`, which may be empty.
+    fn given(&self, name: &str) -> Result<Option<&str>, Problem> {
         let mut values = self.0.iter().filter(|(key, _)| *key == name).map(|(_, value)| value.as_str());
         match (values.next(), values.next()) {
             (_, Some(_)) => Err(Problem::bad_request(format!("{name} is given more than once"))),
-            (value, None) => Ok(value.filter(|value| !value.is_empty())),
+            (value, None) => Ok(value),
         }
     }
 
@@ -55,13 +60,13 @@ impl Query {
             .transpose()
     }
 
-    /// A whole number within `allowed`.
+    /// A whole number within `allowed`; an empty one is none.
     pub fn number(&self, name: &str, allowed: RangeInclusive<u64>) -> Result<Option<u64>, Problem> {
         let wrong = |text: &str| {
             let (low, high) = (allowed.start(), allowed.end());
             Problem::bad_request(format!("{name}: {text:?} is not a whole number from {low} to {high}"))
         };
-        self.one(name)?
+        self.given(name)?
             .map(|text| text.parse().ok().filter(|n| allowed.contains(n)).ok_or_else(|| wrong(text)))
             .transpose()
     }

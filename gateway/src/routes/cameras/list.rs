@@ -16,6 +16,7 @@ use crate::{
 
 /// A page of cameras.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CameraList)]
 pub struct List {
     /// The cameras in the order asked for.
     cameras: Vec<Camera>,

@@ -39,6 +39,7 @@ pub struct Camera {
 
 /// The device that serves a camera.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CameraAgent)]
 pub(super) struct Agent {
     /// Its name for programs.
     #[schema(value_type = String, format = Uuid)]
@@ -55,6 +56,7 @@ pub(super) struct Agent {
 
 /// How a camera is.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CameraHealth)]
 pub(super) struct Health {
     /// Bytes on disk in its spool of events.
     spool: u64,
