@@ -132,7 +132,9 @@ impl Client {
 }
 
 fn base_url(text: &str) -> Result<Url, ClientError> {
-    let url: Url = text.parse().map_err(|why| ClientError::url(text, &format!("{why}")))?;
+    let url: Url = text.parse().map_err(|why| {
+        ClientError::url(text, &format!("not an address such as https://gateway:8443: {why}"))
+    })?;
     match url.scheme() {
         "http" | "https" if url.username().is_empty() && url.password().is_none() => Ok(url),
         "http" | "https" => Err(ClientError::url("--url", "a name or password does not belong there")),

@@ -35,20 +35,27 @@ pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, TimeError> {
         .ok_or_else(|| TimeError(text.chars().take(80).collect()))
 }
 
-/// Reads a span such as `90s`, `15m`, `2h`, `7d` or `500ms`.
+/// Reads a span such as `500ms`, `90s`, `15m`, `2h`, `7d`, `2w` or `1h30m`.
 pub fn parse_span(text: &str) -> Option<Duration> {
-    let split = text.find(|c: char| !c.is_ascii_digit())?;
-    let (amount, unit) = text.split_at(split);
-    let amount: u64 = amount.parse().ok()?;
-    let millis = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    amount.checked_mul(millis).map(Duration::from_millis)
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let letters = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count();
+        let number: u64 = rest[..digits].parse().ok()?;
+        let unit_ms: u64 = match &rest[digits..digits + letters] {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "w" => 604_800_000,
+            _ => return None,
+        };
+        total = total.checked_add(Duration::from_millis(number.checked_mul(unit_ms)?))?;
+        rest = &rest[digits + letters..];
+    }
+    (!text.is_empty()).then_some(total)
 }
 
 fn relative(text: &str, now: Timestamp) -> Option<Timestamp> {

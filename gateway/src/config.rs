@@ -4,6 +4,7 @@
 //! the file's values into defaults, so one parser reads and checks all four.
 
 mod file;
+mod log;
 mod value;
 
 use std::{
@@ -19,7 +20,8 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 pub use file::ConfigFile;
-pub use value::{Endpoint, PublicUrl, log_filter, parse_duration};
+pub use log::log_filter;
+pub use value::{Endpoint, PublicUrl, parse_duration};
 
 /// Why the options do not make a gateway.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +76,11 @@ pub enum ConfigError {
         "refusing plain HTTP on {0}, where other machines can listen in: give tls_cert and tls_key, or behind_proxy, or insecure"
     )]
     PlainHttp(SocketAddr),
+    /// The metrics would be open to other machines.
+    #[error(
+        "refusing metrics_listen on {0}, where other machines read /metrics without a key: give insecure if that is meant, or ask /metrics of listen with an admin's key"
+    )]
+    OpenMetrics(SocketAddr),
 }
 
 /// The options of a gateway.
@@ -96,7 +103,7 @@ pub struct Config {
     /// PEM file with the private key of tls_cert
     #[arg(long, env = "ORIEL_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
-    /// Allow plain HTTP on an address that other machines reach
+    /// Allow plain HTTP, and /metrics without a key, on an address that other machines reach
     #[arg(long, env = "ORIEL_INSECURE", value_name = "BOOL", default_value = "false", default_missing_value = "true",
         num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set)]
     pub insecure: bool,
@@ -118,7 +125,7 @@ pub struct Config {
     #[serde(serialize_with = "value::write_duration")]
     pub heartbeat: Duration,
     /// What to log: a level (error, warn, info, debug, trace) or a filter such as info,oriel_gateway::link=debug
-    #[arg(long, env = "ORIEL_LOG", value_name = "FILTER", default_value = "info", value_parser = log_filter)]
+    #[arg(long, env = "ORIEL_LOG", value_name = "FILTER", default_value = "info", value_parser = log::log_text)]
     pub log: String,
     /// How a line of the log is written
     #[arg(long, env = "ORIEL_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
@@ -200,7 +207,12 @@ impl Config {
                 }
             }
         }
-        Ok(())
+        match self.metrics_listen {
+            Endpoint::At(address) if !address.ip().is_loopback() && !self.insecure => {
+                Err(ConfigError::OpenMetrics(address))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A file that says the same.

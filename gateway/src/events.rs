@@ -71,6 +71,8 @@ pub enum CoveredBy {
     LostOnCamera,
     /// Nobody: the camera's retention removed it.
     PastRetention,
+    /// Nobody: the camera stopped searching before it came there.
+    SearchLimit,
 }
 
 impl Page {
@@ -90,7 +92,7 @@ pub async fn page(
     let mut answer = relay.ask(camera, Call::Events(question(query)), deadline).await?;
     let mut events = Vec::new();
     for _ in 0..PIECES {
-        match answer.next().await? {
+        match answer.next().await.map_err(nothing_sent)? {
             Piece::Body(Body::Items(Items::Events(mut items)))
                 if events.len() + items.len() <= query.limit =>
             {
@@ -107,6 +109,14 @@ pub async fn page(
     Err(RelayError::Failed(Failure::new(FailureCode::Internal, why)))
 }
 
+/// A page is sent when it is whole: whatever a link that ended had said of it, its caller has heard nothing yet.
+fn nothing_sent(error: RelayError) -> RelayError {
+    match error {
+        RelayError::Interrupted => RelayError::Offline,
+        other => other,
+    }
+}
+
 fn question(query: &EventsQuery) -> EventsCall {
     EventsCall {
         from: query.from,
@@ -120,7 +130,8 @@ fn question(query: &EventsQuery) -> EventsCall {
     }
 }
 
-/// A page covers the range asked for, up to the camera's clock, and ends at its last row when there is more.
+/// A page covers the range asked for, up to the camera's clock, and ends at its last row when there is more. When there is
+/// more but no row, the camera gave up searching, and nothing is known of the range: it does not say at what time it stopped.
 fn coverage(query: &EventsQuery, events: &[LoggedEvent], trailer: &EventsTrailer) -> Vec<Coverage> {
     let mut from = query.from;
     let mut to = query.to.map_or(trailer.as_of, |to| to.min(trailer.as_of));
@@ -131,7 +142,9 @@ fn coverage(query: &EventsQuery, events: &[LoggedEvent], trailer: &EventsTrailer
     if let (true, Some(last)) = (trailer.more, events.last()) {
         if descending { from = Some(last.event.at) } else { to = last.event.at }
     }
-    let mut stretches = vec![Coverage { from, to, by: CoveredBy::Camera }];
+    let gave_up = trailer.more && events.is_empty();
+    let by = if gave_up { CoveredBy::SearchLimit } else { CoveredBy::Camera };
+    let mut stretches = vec![Coverage { from, to, by }];
     stretches.extend(trailer.lost.iter().map(|lost| Coverage {
         from: Some(lost.from),
         to: lost.to,

@@ -72,7 +72,7 @@ use self::{
         admission::Admission,
         tls::{self, Tls, TlsError},
     },
-    store::{Store, StoreError},
+    store::{FolderLock, Store, StoreError},
 };
 
 /// How long sockets and tasks may take to end when the gateway stops.
@@ -90,6 +90,7 @@ pub struct Gateway {
     tls: Option<Tls>,
     /// From before anybody is told that this gateway serves: a SIGHUP that nobody listens for ends the process.
     hangups: Option<Signal>,
+    _lock: FolderLock,
 }
 
 /// Why a gateway cannot start.
@@ -126,6 +127,7 @@ pub struct Listeners {
 impl Gateway {
     /// Opens the data folder and reads what is in it.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        let lock = FolderLock::take(&config.data)?;
         let store = Store::open(&config.data)?;
         let access = Access::open(store.clone()).await?;
         let metrics = Arc::new(Metrics::default());
@@ -150,7 +152,7 @@ impl Gateway {
             idempotency: routes::Idempotency::default(),
         });
         let hangups = tls.is_some().then(tls::hangups).transpose()?;
-        Ok(Self { config, app, store, tls, hangups })
+        Ok(Self { config, app, store, tls, hangups, _lock: lock })
     }
 
     /// Who may do what; for the command that runs the gateway.

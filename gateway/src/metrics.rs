@@ -17,7 +17,7 @@ use prometheus_client::{
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// HTTP requests by route and status.
+    /// HTTP requests by method and status.
     pub requests: Family<RequestLabels, Counter>,
     /// Open HTTP connections.
     pub connections: Gauge,
@@ -69,7 +69,7 @@ pub struct ReasonLabels {
 /// How a question to a camera ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OutcomeLabels {
-    /// `ok` or the problem's code.
+    /// `ok` once the answer began; `offline`, `busy`, `timeout` or `failed` when it did not.
     pub outcome: &'static str,
 }
 

@@ -310,6 +310,7 @@ impl From<StoreError> for Problem {
             StoreError::Overloaded => Self::overloaded(error.to_string()),
             StoreError::Closed => Self::draining(),
             StoreError::Folder { .. }
+            | StoreError::InUse(_)
             | StoreError::Newer { .. }
             | StoreError::Sqlite(_)
             | StoreError::Thread(_) => {

@@ -44,6 +44,9 @@ use crate::{
 /// The routes that ask for no credential. Everything else does.
 pub const OPEN: &[&str] = &["/healthz", "/readyz", "/v1/enroll"];
 
+/// The routes whose answers have no end of their own. Every other `GET` is also a `HEAD`.
+const ENDLESS: &[&str] = &["/v1/stream", "/v1/agent/connect"];
+
 /// What handlers work with; clones share it.
 pub type App = Arc<Parts>;
 
@@ -113,7 +116,7 @@ macro_rules! endpoint {
             path: $path.to_owned(),
             guard: <$guard as Guard>::NAME,
             filter: $filter
-                .and(method(stringify!($method)))
+                .and(method(stringify!($method), $path))
                 .and(inbound::<$guard>($app.clone()))
                 .then(|inbound: Result<Inbound<$guard>, Problem>| async move {
                     answer(match inbound {
@@ -130,7 +133,7 @@ macro_rules! endpoint {
             path: $path.to_owned(),
             guard: <$guard as Guard>::NAME,
             filter: $filter
-                .and(method(stringify!($method)))
+                .and(method(stringify!($method), $path))
                 .and(inbound::<$guard>($app.clone()))
                 .then(|id: $id, inbound: Result<Inbound<$guard>, Problem>| async move {
                     answer(match inbound {
@@ -178,13 +181,17 @@ pub fn endpoints(app: &App) -> Vec<Endpoint> {
 /// All routes as one filter that never rejects: what no line matches is answered by [`fallback`].
 pub fn routes(app: &App) -> BoxedFilter<(Response,)> {
     let endpoints = endpoints(app);
-    let paths =
-        endpoints.iter().map(|endpoint| (endpoint.method, endpoint.path.clone())).collect::<Arc<[_]>>();
+    let paths = endpoints.iter().flat_map(|endpoint| {
+        let methods = methods(endpoint.method, &endpoint.path).into_iter();
+        methods.map(|method| (method, endpoint.path.clone()))
+    });
+    let paths = paths.collect::<Arc<[_]>>();
     let last = warp::path::full()
         .and(warp::method())
         .and(inbound::<Viewer>(app.clone()))
         .then(move |path: warp::path::FullPath, method: warp::http::Method, inbound: Result<_, Problem>| {
-            let result = inbound.and_then(|_| Err(fallback(&paths, path.as_str(), &method)));
+            let refusal = fallback(&paths, path.as_str(), &method);
+            let result = if OPEN.contains(&path.as_str()) { Err(refusal) } else { inbound.and(Err(refusal)) };
             std::future::ready(answer(result))
         })
         .boxed();
@@ -201,14 +208,21 @@ pub fn metrics_only(app: &App) -> BoxedFilter<(Response,)> {
     metrics.or(last).unify().boxed()
 }
 
-/// Matches one method.
-fn method(name: &'static str) -> BoxedFilter<()> {
+/// Matches the methods of a line.
+fn method(name: &'static str, path: &str) -> BoxedFilter<()> {
     match name {
         "POST" => warp::post().boxed(),
         "PATCH" => warp::patch().boxed(),
         "DELETE" => warp::delete().boxed(),
-        _ => warp::get().boxed(),
+        _ if ENDLESS.contains(&path) => warp::get().boxed(),
+        _ => warp::get().or(warp::head()).unify().boxed(),
     }
+}
+
+/// The methods that a line takes, its own first.
+fn methods(name: &'static str, path: &str) -> Vec<&'static str> {
+    let head = name == "GET" && !ENDLESS.contains(&path);
+    std::iter::once(name).chain(head.then_some("HEAD")).collect()
 }
 
 fn answer(result: Result<Response, Problem>) -> Response {

@@ -6,7 +6,10 @@ pub mod tls;
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use hyper::{body::Incoming, service::service_fn};
+use hyper::{
+    body::{Body, Incoming},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -21,7 +24,7 @@ use tower_service::Service;
 use tracing::{Instrument, debug_span};
 use warp::{
     filters::BoxedFilter,
-    http::{HeaderValue, Request, Version, header},
+    http::{HeaderValue, Method, Request, Version, header},
     reply::Response,
 };
 
@@ -39,6 +42,12 @@ use crate::{
 
 /// A TLS handshake, and the headers of a request, must be complete within this time.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// An HTTP/2 connection on which nothing comes is asked at this interval whether it lives.
+const ASK_EVERY: Duration = Duration::from_secs(30);
+
+/// A connection that does not say within this time that it lives is closed.
+const ALIVE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long answers that are open when the gateway stops may go on.
 const FINISH_WITHIN: Duration = Duration::from_secs(8);
@@ -81,7 +90,8 @@ impl Server {
             .max_buf_size(16 << 10);
         http.http2()
             .timer(TokioTimer::new())
-            .keep_alive_interval(Duration::from_secs(30))
+            .keep_alive_interval(ASK_EVERY)
+            .keep_alive_timeout(ALIVE_WITHIN)
             .max_concurrent_streams(128)
             .max_header_list_size(16 << 10);
         let server = Arc::new(self);
@@ -121,7 +131,8 @@ impl Server {
     /// Counts a connection and makes it secure.
     async fn open(&self, tcp: TcpStream, peer: SocketAddr) -> Option<Connection> {
         _ = tcp.set_nodelay(true);
-        let admitted = self.admission.admit(peer.ip())?;
+        let proxy = Proxies(&self.proxies).trusts(peer.ip());
+        let admitted = self.admission.admit((!proxy).then_some(peer.ip()))?;
         let io = match &self.tls {
             None => Io::Plain(tcp),
             Some(tls) => match timeout(HEADERS_WITHIN, tls.acceptor().accept(tcp)).await {
@@ -146,9 +157,14 @@ impl Server {
         let id = uuid::Uuid::now_v7().to_string();
         let peer = Proxies(&self.proxies).believe(peer, secure, request.headers());
         request.extensions_mut().insert(peer);
+        name_host(&mut request);
+        let head = request.method() == Method::HEAD;
         let log = RequestLog::begin(&self.metrics, &request, &id);
         let mut response = warp::service(self.routes.clone()).call(request).await?;
         finish(&mut response, &id);
+        if head {
+            drop_body(&mut response);
+        }
         log.end(response.status().as_u16());
         Ok(response)
     }
@@ -177,7 +193,7 @@ async fn drive<C: Future>(connection: C, spoke: &Notify) -> Option<C::Output> {
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok(accepted) => return accepted,
+            Ok((tcp, peer)) => return (tcp, peer::canonical(peer)),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept");
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -211,6 +227,22 @@ fn finish(response: &mut Response, id: &str) {
     }
 }
 
+/// Whom the caller meant is in one place for the routes: HTTP/2 says it in the URI, where it counts more than a header.
+fn name_host<B>(request: &mut Request<B>) {
+    let authority = request.uri().authority().map(|authority| HeaderValue::from_str(authority.as_str()));
+    if let Some(Ok(host)) = authority {
+        request.headers_mut().insert(header::HOST, host);
+    }
+}
+
+/// Leaves the headers of an answer, with the length that its body had: HTTP/2 would send the body.
+fn drop_body(response: &mut Response) {
+    let body = std::mem::take(response.body_mut());
+    if let Some(length) = body.size_hint().exact() {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length.into());
+    }
+}
+
 /// Logs a request once, when it ends, however it ends.
 struct RequestLog<'a> {
     metrics: &'a Metrics,
@@ -225,6 +257,7 @@ impl<'a> RequestLog<'a> {
     fn begin<B>(metrics: &'a Metrics, request: &Request<B>, id: &'a str) -> Self {
         let method = match request.method().as_str() {
             "GET" => "GET",
+            "HEAD" => "HEAD",
             "POST" => "POST",
             "PATCH" => "PATCH",
             "DELETE" => "DELETE",

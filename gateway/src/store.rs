@@ -12,6 +12,7 @@ mod error;
 mod hash;
 mod id;
 mod key;
+mod lock;
 mod migrate;
 mod open;
 mod pattern;
@@ -34,6 +35,7 @@ pub use self::{
     hash::TokenHash,
     id::{EnrollmentId, KeyId},
     key::{KeyRecord, Role, RoleError, Scope},
+    lock::FolderLock,
     pattern::{CameraPattern, PatternError},
     watch::CameraChange,
 };

@@ -132,7 +132,7 @@ async fn a_sender_over_its_credit_is_closed() {
     // All at once: 560 KiB are more than any window, however fast the other end reads.
     agent.send_all(parts).await;
     assert_eq!(agent.close_code().await, Some(1008));
-    asking.await.unwrap().expect_problem(502, "camera_failed");
+    asking.await.unwrap().expect_problem(503, "camera_offline");
 }
 
 #[tokio::test]

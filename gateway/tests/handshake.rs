@@ -226,7 +226,10 @@ async fn a_dial_that_is_not_newer_is_refused() {
     }
     first.answering(|request| vec![page(request.id, "")]);
     gateway.get(PORCH).await.expect(200);
-    assert_eq!(gateway.get("/v1/agents").await.json()["agents"][0]["warning"], json!(null));
+    assert_eq!(
+        gateway.get("/v1/agents").await.json()["agents"][0]["warning"],
+        json!("two devices use one token")
+    );
 }
 
 #[tokio::test]

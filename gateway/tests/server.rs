@@ -110,7 +110,11 @@ async fn a_connection_too_many_is_told_so() {
 
 #[tokio::test]
 async fn one_address_cannot_take_every_connection() {
-    let gateway = with_metrics(|config| config.limits.connections_per_address = 1).await;
+    let gateway = with_metrics(|config| {
+        config.limits.connections_per_address = 1;
+        config.behind_proxy = Vec::new();
+    })
+    .await;
     let one = TcpStream::connect(gateway.address).await.unwrap();
     until("it is counted", async || connections(&gateway).await == 1).await;
     gateway.get("/v1/cameras").await.expect_problem(503, "overloaded");

@@ -3,7 +3,7 @@
 use std::{error::Error, io, path::Path};
 
 use reqwest::Url;
-use rustls::{CertificateError, Error as TlsError};
+use rustls::{CertificateError, Error as TlsError, InvalidMessage};
 
 /// Why a gateway did not do what a command asked of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -148,6 +148,9 @@ fn known(error: &(dyn Error + 'static)) -> Option<String> {
 }
 
 fn tls_reason(error: &TlsError) -> String {
+    if matches!(error, TlsError::InvalidMessage(InvalidMessage::InvalidContentType)) {
+        return "what answers there does not speak TLS; is it http://?".into();
+    }
     let TlsError::InvalidCertificate(why) = error else { return format!("TLS failed: {error}") };
     match why {
         // A bad signature is what an authority of the same name but another key leaves.

@@ -17,7 +17,6 @@ const COLUMNS: &[Column] = &[
     ("SINCE", "/since"),
     ("WHY", "/why"),
     ("TAGS", "/tags"),
-    ("LAST EVENT", "/last_event_at"),
 ];
 
 /// Commands about cameras.

@@ -33,11 +33,12 @@ pub(crate) struct Demo {
     /// How many cameras to simulate
     #[arg(long, value_name = "N", default_value = "9", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     cameras: u16,
-    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080, or a free port]
-    #[arg(long, value_name = "ADDR")]
+    /// Address of this machine alone and port to listen on; port 0 takes a free one
+    /// [default: 127.0.0.1:8080, or a free port]
+    #[arg(long, value_name = "ADDR", value_parser = on_loopback)]
     listen: Option<SocketAddr>,
-    /// Address and port of /metrics [default: 127.0.0.1:9464, or a free port]
-    #[arg(long, value_name = "ADDR")]
+    /// Address of this machine alone and port of /metrics [default: 127.0.0.1:9464, or a free port]
+    #[arg(long, value_name = "ADDR", value_parser = on_loopback)]
     metrics_listen: Option<SocketAddr>,
     /// Keep the data in this folder instead of a temporary one
     #[arg(long, value_name = "DIR")]
@@ -45,6 +46,16 @@ pub(crate) struct Demo {
     /// Print one line of JSON once all cameras are connected
     #[arg(long)]
     json: bool,
+}
+
+/// An address that other machines do not reach: the demo is plain HTTP, and its key may do everything.
+fn on_loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| "not an address with a port")?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("the demo speaks plain HTTP and stays on this machine: give 127.0.0.1 or [::1], or use oriel serve".into())
+    }
 }
 
 /// A data folder, which may vanish with the demo.

@@ -26,7 +26,7 @@ pub(crate) struct Enroll {
     #[arg(long, value_name = "PATTERN", group = "which")]
     new_cameras: Option<CameraPattern>,
     /// How long the code is good, 1m to 24h
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = valid_for)]
     expires: Duration,
     /// Write the code to this file, which only its owner can read, instead of printing the command
     #[arg(long, value_name = "FILE")]
@@ -89,4 +89,11 @@ impl Enroll {
         let (enrollment, code) = made?;
         Ok(json!({"enrollment": enrollment_json(&enrollment), "code": code.expose(), "command": null}))
     }
+}
+
+/// How long a code may be good.
+fn valid_for(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    let allowed = Duration::from_secs(60)..=Duration::from_secs(86_400);
+    if allowed.contains(&time) { Ok(time) } else { Err("must be 1m to 24h".into()) }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     Failure,
     failure::say,
-    offline::{Offline, in_future, key_json, rfc3339},
+    offline::{Offline, in_future, key_json},
     output::{print_json, print_line, write_secret},
     table::{Column, print_list},
 };
@@ -135,7 +135,7 @@ impl Place {
         let Some(folder) = &self.data else {
             let body = json!({
                 "name": key.name, "role": key.role, "cameras": key.scope.cameras, "tags": key.scope.tags,
-                "all": key.scope.all, "expires_at": key.expires_at.map(rfc3339),
+                "all": key.scope.all, "expires_at": key.expires_at.map(oriel_gateway::clock::format),
             });
             return Ok(Client::new(&self.client)?.post(&["keys"], &body).await?);
         };

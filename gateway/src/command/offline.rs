@@ -7,6 +7,7 @@ use std::{
 
 use oriel_gateway::{
     access::{Access, AccessError},
+    clock,
     store::{EnrollmentRecord, FILE_NAME, KeyRecord, Store},
 };
 use oriel_proto::Timestamp;
@@ -48,7 +49,7 @@ impl Offline {
 pub(super) fn key_json(key: &KeyRecord) -> Value {
     json!({
         "id": key.id, "name": key.name, "role": key.role, "cameras": key.scope.cameras, "tags": key.scope.tags,
-        "all": key.scope.all, "created_at": rfc3339(key.created_at), "expires_at": key.expires_at.map(rfc3339),
+        "all": key.scope.all, "created_at": clock::format(key.created_at), "expires_at": key.expires_at.map(clock::format),
     })
 }
 
@@ -56,16 +57,11 @@ pub(super) fn key_json(key: &KeyRecord) -> Value {
 pub(super) fn enrollment_json(enrollment: &EnrollmentRecord) -> Value {
     json!({
         "id": enrollment.id, "cameras": enrollment.cameras, "new_cameras": enrollment.new_cameras,
-        "created_at": rfc3339(enrollment.created_at), "expires_at": rfc3339(enrollment.expires_at),
+        "created_at": clock::format(enrollment.created_at), "expires_at": clock::format(enrollment.expires_at),
     })
 }
 
 /// The time `span` from now.
 pub(super) fn in_future(span: Duration) -> Timestamp {
     Timestamp::from(SystemTime::now()).after(span)
-}
-
-/// A time as the API writes it; null when no calendar has it.
-pub(super) fn rfc3339(time: Timestamp) -> Value {
-    jiff::Timestamp::from_microsecond(time.as_micros()).map_or(Value::Null, |time| json!(time.to_string()))
 }

@@ -2,15 +2,11 @@
 
 use std::{io, num::NonZeroUsize};
 
-use oriel_gateway::config::{Config, LogFormat};
+use oriel_gateway::config::{Config, LogFormat, log_filter};
 use tokio::runtime::{Builder, Runtime};
-use tracing::{Level, Metadata, subscriber::set_global_default};
-use tracing_subscriber::{EnvFilter, filter::filter_fn, layer::SubscriberExt};
+use tracing_subscriber::{Layer, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt};
 
 use super::Failure;
-
-/// The programs that know not to write down a secret.
-const OURS: [&str; 4] = ["oriel", "oriel_gateway", "oriel_proto", "camera_agent"];
 
 /// How the process is set up before a command runs.
 #[derive(Debug)]
@@ -62,30 +58,17 @@ impl Settings {
 }
 
 /// Starts the log on standard error.
-///
-/// Lines that libraries write through the `log` crate are not taken over, and below `info` only our own programs are heard,
-/// whatever the filter says: at their lowest levels libraries write down what passes through them, tokens included.
 pub(crate) fn start_logging(settings: &Settings) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&settings.log)
+    let filter = log_filter(&settings.log)
         .map_err(|why| Failure::usage(format!("the log filter {:?} is wrong: {why}", settings.log)))?;
-    let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter);
-    let ours = filter_fn(may_be_told);
-    // A second log in one process is no reason not to run.
-    _ = match (settings.format, settings.full_lines) {
-        (LogFormat::Json, _) => set_global_default(lines.json().flatten_event(true).finish().with(ours)),
-        (LogFormat::Text, true) => set_global_default(lines.with_ansi(is_terminal()).finish().with(ours)),
-        (LogFormat::Text, false) => {
-            let lines = lines.with_ansi(is_terminal()).without_time().with_target(false);
-            set_global_default(lines.finish().with(ours))
-        }
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(is_terminal());
+    let lines = match (settings.format, settings.full_lines) {
+        (LogFormat::Json, _) => lines.json().flatten_event(true).boxed(),
+        (LogFormat::Text, true) => lines.boxed(),
+        (LogFormat::Text, false) => lines.without_time().with_target(false).boxed(),
     };
+    registry().with(lines.with_filter(filter)).init();
     Ok(())
-}
-
-/// Whether a line may be told if the filter wants it.
-fn may_be_told(line: &Metadata<'_>) -> bool {
-    let program = line.target().split("::").next().unwrap_or_default();
-    OURS.contains(&program) || *line.level() <= Level::INFO
 }
 
 fn is_terminal() -> bool {

@@ -114,6 +114,17 @@ fn plain_http_stays_on_loopback_unless_somebody_says_so() {
 }
 
 #[test]
+fn metrics_stay_on_loopback_unless_somebody_says_so() {
+    let open = ["--metrics-listen", "0.0.0.0:9464"];
+    for more in [&[][..], &["--behind-proxy=10.0.0.0/8"]] {
+        let error = Config::load(open.iter().chain(more)).unwrap_err();
+        assert!(matches!(error, ConfigError::OpenMetrics(_)) && error.to_string().contains("insecure"));
+    }
+    assert!(Config::load(open.iter().chain(&["--insecure"])).is_ok());
+    assert!(Config::load(["--metrics-listen", "[::1]:9464"]).is_ok());
+}
+
+#[test]
 fn tls_needs_both_files() {
     let half = Config::load(["--tls-cert", "a.pem"]).unwrap_err().to_string();
     assert_eq!(half, "tls_cert is set but tls_key is not: TLS needs both");

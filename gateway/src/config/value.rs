@@ -1,9 +1,11 @@
-//! The values that options take: durations, sizes, endpoints, public addresses, log filters.
+//! The values that options take: durations, sizes, endpoints, public addresses.
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use http::Uri;
 use serde::{Serialize, Serializer};
+
+use crate::clock;
 
 /// The largest `limits.body_bytes`: a request of this API is a small JSON object.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -86,27 +88,8 @@ impl FromStr for PublicUrl {
 /// # Errors
 /// Says what is allowed.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a length of time such as 30s, 15m, 2h or 7d");
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
-        let letters = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count();
-        let unit_ms: u64 = match &rest[digits..digits + letters] {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            "w" => 604_800_000,
-            _ => return Err(wrong()),
-        };
-        let part = Duration::from_millis(number.checked_mul(unit_ms).ok_or_else(wrong)?);
-        total = total.checked_add(part).ok_or_else(wrong)?;
-        rest = &rest[digits + letters..];
-    }
-    if text.is_empty() { Err(wrong()) } else { Ok(total) }
+    clock::parse_span(text)
+        .ok_or_else(|| format!("{text:?} is not a length of time such as 30s, 15m, 2h or 7d"))
 }
 
 /// A length of time as [`parse_duration`] reads it.
@@ -114,17 +97,6 @@ pub(super) fn write_duration<S: Serializer>(time: &Duration, serializer: S) -> R
     match time.subsec_millis() {
         0 => serializer.collect_str(&format_args!("{}s", time.as_secs())),
         _ => serializer.collect_str(&format_args!("{}ms", time.as_millis())),
-    }
-}
-
-/// Reads a filter of log lines and gives it back unchanged.
-///
-/// # Errors
-/// Says what is wrong with it.
-pub fn log_filter(text: &str) -> Result<String, String> {
-    match tracing_subscriber::EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(why) => Err(why.to_string()),
     }
 }
 

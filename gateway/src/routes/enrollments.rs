@@ -5,13 +5,20 @@ use std::time::Duration;
 use oriel_proto::CameraId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tracing::Instrument;
 use utoipa::ToSchema;
 use warp::{
     http::{HeaderMap, header::HOST},
     reply::Response,
 };
 
-use super::{App, Peer, guard::Admin, idempotency::Idempotency, inbound::Inbound, page, reply};
+use super::{
+    App, Peer,
+    guard::Admin,
+    idempotency::{Claim, Idempotency},
+    inbound::Inbound,
+    page, reply,
+};
 use crate::{
     access::NewEnrollment,
     clock,
@@ -113,22 +120,31 @@ pub async fn list(inbound: Inbound<Admin>) -> Result<Response, Problem> {
 
 /// Makes a code.
 #[utoipa::path(post, path = "/v1/enrollments", tag = "agents", operation_id = "create_enrollment", security(("key" = ["admin"])), request_body = Wanted,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key gets the first answer again, for ten minutes", max_length = 200, min_length = 1)),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key gets the first answer again, for ten minutes; while the first is worked on, 409", max_length = 200, min_length = 1)),
     responses((status = 201, description = "The code and what to run on the device", body = Made),
-        (status = 409, description = "A camera belongs to an agent or another open code already", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
+        (status = 409, description = "A camera belongs to an agent or another open code already, or the Idempotency-Key is in use", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
 pub async fn create(mut inbound: Inbound<Admin>) -> Result<Response, Problem> {
     inbound.query(&[])?;
     let wanted: Wanted = inbound.json().await?;
     let question = serde_json::to_value(&wanted).map_err(|_| Problem::internal())?;
     let name = Idempotency::name(inbound.who.0.label(), &inbound.headers)?;
-    let earlier = |name| inbound.app.idempotency.earlier(name, &question);
-    if let Some(answer) = name.as_ref().map(earlier).transpose()?.flatten() {
-        return reply::created(&answer);
-    }
-    let made = make(&inbound.app, &inbound.headers, inbound.peer, wanted).await?;
-    if let Some(name) = name {
-        inbound.app.idempotency.keep(name, question, made.clone());
-    }
+    let claim = |name| inbound.app.idempotency.claim(name, question);
+    let reserved = match name.map(claim).transpose()? {
+        Some(Claim::Answered(answer)) => return reply::created(&answer),
+        Some(Claim::Reserved(reserved)) => Some(reserved),
+        None => None,
+    };
+    let Inbound { app, headers, peer, .. } = inbound;
+    let tasks = app.tasks.clone();
+    // Not in this request's own future: a caller that hangs up must find the answer when it asks again.
+    let making = async move {
+        let made = make(&app, &headers, peer, wanted).await?;
+        if let Some(reserved) = reserved {
+            reserved.keep(made.clone());
+        }
+        Ok::<_, Problem>(made)
+    };
+    let made = tasks.spawn(making.in_current_span()).await.map_err(|_| Problem::internal())??;
     reply::created(&made)
 }
 

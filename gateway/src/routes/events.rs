@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use oriel_proto::{CameraId, Kind, LoggedEvent, Severity, call::Order, event::Position};
+use oriel_proto::{CameraId, Kind, LoggedEvent, Severity, call::Order, event::Position, limits::WORD_BYTES};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -19,6 +19,12 @@ use crate::{
 
 /// How long the first byte of an answer may take, unless the request says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest `q` in bytes.
+const LONGEST_TEXT: usize = 256;
+
+/// The most kinds, and the most severities, of one question: with this many of the longest it still fits one frame.
+const MOST_WORDS: usize = 32;
 
 /// The parameters of an event list.
 const KNOWN: &[&str] = &["from", "to", "kind", "severity", "q", "order", "limit", "cursor", "timeout"];
@@ -98,9 +104,9 @@ type Place = (Option<i64>, Option<i64>, Position);
     params(("id" = String, Path, description = "The camera", example = "porch"),
         ("from" = Option<String>, Query, description = "The earliest time, included: RFC 3339, now, -15m, -2h, -7d, YYYYMMDDhhmmss[.mmm], Unix seconds or milliseconds"),
         ("to" = Option<String>, Query, description = "The time before which all events lie"),
-        ("kind" = Option<Vec<String>>, Query, description = "Only these kinds; repeatable"),
-        ("severity" = Option<Vec<String>>, Query, description = "Only these severities; repeatable"),
-        ("q" = Option<String>, Query, description = "Only descriptions that contain this, whatever the case"),
+        ("kind" = Option<Vec<String>>, Query, description = "Only these kinds, up to 32 of up to 64 bytes; repeatable"),
+        ("severity" = Option<Vec<String>>, Query, description = "Only these severities, up to 32 of up to 64 bytes; repeatable"),
+        ("q" = Option<String>, Query, description = "Only descriptions that contain this, up to 256 bytes, whatever the case"),
         ("order" = Option<String>, Query, description = "desc (default: newest first) or asc"),
         ("limit" = Option<u64>, Query, description = "The most on one page; 100 by default", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before, with the same parameters"),
@@ -145,9 +151,9 @@ fn read(query: &Query, camera: &CameraId) -> Result<EventsQuery, Problem> {
         after: None,
         order,
         limit: page::limit(query)?,
-        kinds: query.all("kind").map(Kind::from).collect(),
-        severity: query.all("severity").map(Severity::from).collect(),
-        text: query.one("q")?.map(str::to_owned),
+        kinds: words(query, "kind")?.into_iter().map(Kind::from).collect(),
+        severity: words(query, "severity")?.into_iter().map(Severity::from).collect(),
+        text: text(query)?.map(str::to_owned),
     };
     if let Some(cursor) = query.one("cursor")? {
         let (from, to, last): Place = page::place(&question(query, camera, &wanted), cursor)?;
@@ -161,6 +167,27 @@ fn read(query: &Query, camera: &CameraId) -> Result<EventsQuery, Problem> {
         return Err(Problem::bad_request("from lies behind to"));
     }
     Ok(wanted)
+}
+
+/// The words of a repeatable parameter; none can be longer than those of an event.
+fn words<'a>(query: &'a Query, name: &str) -> Result<Vec<&'a str>, Problem> {
+    let words: Vec<&str> = query.all(name).collect();
+    if words.len() > MOST_WORDS {
+        return Err(Problem::bad_request(format!("{name}: at most {MOST_WORDS} of them")));
+    }
+    if words.iter().any(|word| word.len() > WORD_BYTES) {
+        return Err(Problem::bad_request(format!("{name}: at most {WORD_BYTES} bytes each")));
+    }
+    Ok(words)
+}
+
+fn text(query: &Query) -> Result<Option<&str>, Problem> {
+    match query.one("q")? {
+        Some(text) if text.len() > LONGEST_TEXT => {
+            Err(Problem::bad_request(format!("q: at most {LONGEST_TEXT} bytes")))
+        }
+        text => Ok(text),
+    }
 }
 
 fn next(query: &Query, camera: &CameraId, wanted: &EventsQuery, last: Position) -> Option<String> {
@@ -197,6 +224,7 @@ impl<'a> Stretch<'a> {
             CoveredBy::Camera => (Some("camera"), None),
             CoveredBy::LostOnCamera => (None, Some("lost_on_camera")),
             CoveredBy::PastRetention => (None, Some("past_retention")),
+            CoveredBy::SearchLimit => (None, Some("search_limit")),
         };
         Self {
             camera,

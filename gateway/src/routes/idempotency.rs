@@ -1,8 +1,8 @@
-//! `Idempotency-Key`: a repeated request gets the first answer again instead of a second effect.
+//! `Idempotency-Key`: a repeated request gets the first answer again instead of a second effect, a concurrent one a conflict.
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -20,16 +20,17 @@ const MOST: usize = 1_000;
 /// The longest key in bytes.
 const LONGEST: usize = 200;
 
-/// Answers by caller and key.
-#[derive(Default)]
-pub struct Idempotency(Mutex<HashMap<Name, Kept>>);
+/// Answers by caller and key; clones share them.
+#[derive(Clone, Default)]
+pub struct Idempotency(Arc<Mutex<HashMap<Name, Kept>>>);
 
 /// A caller and the key it chose.
 pub(super) type Name = (String, String);
 
 struct Kept {
     question: Value,
-    answer: Value,
+    /// None while the first request is worked on.
+    answer: Option<Value>,
     until: Instant,
 }
 
@@ -38,6 +39,20 @@ impl std::fmt::Debug for Idempotency {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Idempotency(…)")
     }
+}
+
+/// What becomes of a request that carries a key.
+pub(super) enum Claim {
+    /// It is the first: it is worked on while this is held.
+    Reserved(Reserved),
+    /// It was answered before.
+    Answered(Value),
+}
+
+/// A key whose request is worked on; free again when this is dropped without an answer.
+pub(super) struct Reserved {
+    all: Idempotency,
+    name: Name,
 }
 
 impl Idempotency {
@@ -51,26 +66,92 @@ impl Idempotency {
         Ok(Some((caller, key.to_owned())))
     }
 
-    /// The first answer to this request; a conflict when the key was used for another one.
-    pub(super) fn earlier(&self, name: &Name, question: &Value) -> Result<Option<Value>, Problem> {
+    /// Takes the key for this request or gives the first answer to it; a conflict when the key is in use or was used for
+    /// another request. When there is no room the oldest answer gives way.
+    pub(super) fn claim(&self, name: Name, question: Value) -> Result<Claim, Problem> {
         let now = Instant::now();
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match kept.get(name).filter(|kept| kept.until > now) {
-            Some(kept) if kept.question == *question => Ok(Some(kept.answer.clone())),
-            Some(_) => Err(Problem::conflict("this Idempotency-Key was used for another request")),
-            None => Ok(None),
+        let mut kept = self.lock();
+        kept.retain(|_, kept| kept.until > now);
+        if let Some(kept) = kept.get(&name) {
+            return match &kept.answer {
+                _ if kept.question != question => {
+                    Err(Problem::conflict("this Idempotency-Key was used for another request"))
+                }
+                Some(answer) => Ok(Claim::Answered(answer.clone())),
+                None => Err(Problem::conflict("the first request with this Idempotency-Key is worked on")),
+            };
         }
+        if kept.len() >= MOST {
+            let answered = kept.iter().filter(|(_, kept)| kept.answer.is_some());
+            let oldest = answered.min_by_key(|(_, kept)| kept.until).map(|(name, _)| name.clone());
+            let oldest = oldest.ok_or_else(|| Problem::overloaded("too many requests are worked on"))?;
+            kept.remove(&oldest);
+        }
+        kept.insert(name.clone(), Kept { question, answer: None, until: now + KEEP });
+        Ok(Claim::Reserved(Reserved { all: self.clone(), name }))
     }
 
-    /// Keeps an answer. When there is no room the oldest gives way.
-    pub(super) fn keep(&self, name: Name, question: Value, answer: Value) {
-        let now = Instant::now();
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|_, kept| kept.until > now);
-        if kept.len() >= MOST {
-            let oldest = kept.iter().min_by_key(|(_, kept)| kept.until).map(|(name, _)| name.clone());
-            oldest.map(|name| kept.remove(&name));
+    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reserved {
+    /// Keeps the answer for whoever asks again.
+    pub(super) fn keep(self, answer: Value) {
+        if let Some(kept) = self.all.lock().get_mut(&self.name) {
+            kept.answer = Some(answer);
+            kept.until = Instant::now() + KEEP;
         }
-        kept.insert(name, Kept { question, answer, until: now + KEEP });
+    }
+}
+
+impl Drop for Reserved {
+    /// Without an answer nothing was done: the next request with this key is the first.
+    fn drop(&mut self) {
+        let mut kept = self.all.lock();
+        if kept.get(&self.name).is_some_and(|kept| kept.answer.is_none()) {
+            kept.remove(&self.name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(all: &Idempotency, question: u32) -> Result<Claim, Problem> {
+        all.claim(("a key".into(), "once".into()), question.into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_kept_for_ten_minutes() {
+        let all = Idempotency::default();
+        let Ok(Claim::Reserved(first)) = claim(&all, 1) else { panic!("not the first") };
+        first.keep("made".into());
+        assert!(matches!(claim(&all, 1), Ok(Claim::Answered(answer)) if answer == "made"));
+        assert_eq!(claim(&all, 2).err().map(|problem| problem.code()), Some("conflict"));
+        tokio::time::advance(KEEP).await;
+        assert!(matches!(claim(&all, 2), Ok(Claim::Reserved(_))));
+    }
+
+    #[test]
+    fn while_the_first_is_worked_on_nobody_does_it_again() {
+        let all = Idempotency::default();
+        let first = claim(&all, 1);
+        assert_eq!(claim(&all, 1).err().map(|problem| problem.code()), Some("conflict"));
+        drop(first);
+        assert!(matches!(claim(&all, 1), Ok(Claim::Reserved(_))), "it failed, so another may try");
+    }
+
+    #[test]
+    fn what_is_worked_on_never_gives_way() {
+        let all = Idempotency::default();
+        let claim = |n: usize| all.claim((String::new(), n.to_string()), n.into());
+        let mut claims: Vec<_> = (0..MOST).map(claim).collect();
+        assert_eq!(claim(MOST).err().map(|problem| problem.code()), Some("overloaded"));
+        let Some(Ok(Claim::Reserved(last))) = claims.pop() else { panic!("not reserved") };
+        last.keep("made".into());
+        assert!(matches!(claim(MOST), Ok(Claim::Reserved(_))));
     }
 }

@@ -1,6 +1,6 @@
 //! Query parameters: known ones by name, typed, and a helpful refusal of all others.
 
-use std::{ops::RangeInclusive, str::FromStr, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
 use oriel_proto::Timestamp;
 
@@ -86,13 +86,6 @@ impl Query {
                     .filter(|s| allowed.contains(s))
                     .ok_or_else(|| wrong(text))
             })
-            .transpose()
-    }
-
-    /// A value that parses, or a refusal that says why it does not.
-    pub fn parsed<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<Option<T>, Problem> {
-        self.one(name)?
-            .map(|text| text.parse().map_err(|error| Problem::bad_request(format!("{name}: {error}"))))
             .transpose()
     }
 }

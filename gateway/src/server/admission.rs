@@ -1,4 +1,6 @@
 //! Who may connect: connections in total and per address, and a few more that are only told that there is no room.
+//!
+//! A trusted proxy has no address of its own here: it stands for many callers, so only the total bounds it.
 
 use std::{
     collections::HashMap,
@@ -43,7 +45,7 @@ pub enum Admitted {
 #[derive(Debug)]
 pub struct Permit {
     door: Arc<Door>,
-    address: IpAddr,
+    address: Option<IpAddr>,
 }
 
 /// The place of a connection that is being refused.
@@ -56,13 +58,16 @@ impl Admission {
         Self(Arc::new(Door { most, most_per_address, count: Mutex::default(), metrics }))
     }
 
-    /// A place for a connection; `None` when there is not even time to refuse it politely.
-    pub fn admit(&self, address: IpAddr) -> Option<Admitted> {
+    /// A place for a connection, counted for `address` if there is one; `None` when there is not even time to refuse it
+    /// politely.
+    pub fn admit(&self, address: Option<IpAddr>) -> Option<Admitted> {
         let mut count = self.0.lock();
-        let here = count.by_address.get(&address).copied().unwrap_or_default();
+        let here = address.and_then(|address| count.by_address.get(&address)).copied().unwrap_or_default();
         if count.total < self.0.most && here < self.0.most_per_address {
             count.total += 1;
-            *count.by_address.entry(address).or_default() += 1;
+            if let Some(address) = address {
+                *count.by_address.entry(address).or_default() += 1;
+            }
             self.0.metrics.connections.inc();
             return Some(Admitted::Yes(Permit { door: Arc::clone(&self.0), address }));
         }
@@ -85,10 +90,12 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut count = self.door.lock();
         count.total -= 1;
-        if let Some(here) = count.by_address.get_mut(&self.address) {
+        if let Some(address) = self.address
+            && let Some(here) = count.by_address.get_mut(&address)
+        {
             *here -= 1;
             if *here == 0 {
-                count.by_address.remove(&self.address);
+                count.by_address.remove(&address);
             }
         }
         self.door.metrics.connections.dec();
@@ -108,7 +115,7 @@ mod tests {
     #[test]
     fn one_address_cannot_take_every_place() {
         let admission = Admission::new(3, 2, Arc::default());
-        let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let (here, there) = (Some([127, 0, 0, 1].into()), Some([127, 0, 0, 2].into()));
         let places = [admission.admit(here), admission.admit(here)];
         assert!(places.iter().all(|place| matches!(place, Some(Admitted::Yes(_)))));
         assert!(matches!(admission.admit(here), Some(Admitted::Full(_))));
@@ -119,10 +126,16 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_may_take_every_place() {
+        let admission = Admission::new(3, 1, Arc::default());
+        let places: Vec<_> = (0..4).filter_map(|_| admission.admit(None)).collect();
+        assert_eq!(places.iter().filter(|place| matches!(place, Admitted::Yes(_))).count(), 3);
+    }
+
+    #[test]
     fn beyond_the_overflow_nobody_is_answered() {
         let admission = Admission::new(0, 0, Arc::default());
-        let address = IpAddr::from([127, 0, 0, 1]);
-        let told: Vec<_> = std::iter::from_fn(|| admission.admit(address)).collect();
+        let told: Vec<_> = std::iter::from_fn(|| admission.admit(None)).collect();
         assert_eq!(told.len(), OVERFLOW);
     }
 }

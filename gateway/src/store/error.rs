@@ -15,6 +15,9 @@ pub enum StoreError {
         /// What the system said.
         source: Arc<io::Error>,
     },
+    /// Another gateway runs on this data folder.
+    #[error("another gateway uses {0:?}")]
+    InUse(PathBuf),
     /// The database was written by a newer program.
     #[error("the database has version {found}, this program knows up to {known}: use a newer oriel")]
     Newer {

@@ -19,6 +19,8 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
         (&["cameras", "list", "--key", "oak_x", "--url", "ftp://a"], "not an http or https address"),
         (&["enroll", "--camera", "a", "--data", "/tmp"], "--out"),
         (&["cameras", "set", "porch", "--key", "k"], "nothing to change"),
+        (&["demo", "--listen", "0.0.0.0:8080"], "stays on this machine"),
+        (&["demo", "--metrics-listen", "[::]:0"], "stays on this machine"),
     ] {
         let ran = oriel(args);
         let last = ran.err.lines().last().unwrap_or_default();

@@ -1,6 +1,10 @@
 //! `oriel demo`: ready without anything set up, and gone without a trace.
 
-use std::{net::TcpListener, path::Path};
+use std::{
+    net::TcpListener,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
@@ -8,6 +12,9 @@ use super::{
     http::Http,
     process::{Process, Stream, oriel, run_oriel},
 };
+
+/// How long a demo takes at most until all cameras are connected.
+const READY_WITHIN: Duration = Duration::from_secs(2);
 
 /// A demo that says it is ready, with what it said.
 struct Demo {
@@ -23,8 +30,12 @@ impl Demo {
     }
 
     fn start_with(args: &[&str]) -> Self {
+        let started = Instant::now();
         let mut process = Process::start(oriel(&[&["demo", "--json"], args].concat()));
         let line = process.line(Stream::Out, "{");
+        let took = started.elapsed();
+        // What is built to be fast must be; what is built to be looked into must get there.
+        assert!(cfg!(debug_assertions) || took < READY_WITHIN, "ready after {took:?}");
         Self { process, said: serde_json::from_str(&line).unwrap() }
     }
 

@@ -62,6 +62,25 @@ fn a_folder_of_a_newer_version_is_left_alone() {
 }
 
 #[test]
+fn a_folder_has_one_gateway_at_a_time_however_the_last_one_ended() {
+    let mut gateway = Gateway::start();
+    serve(gateway.folder.path(), &["--listen", "127.0.0.2:0"]).fails(1, "another gateway uses ");
+    run_oriel(&[
+        "demo",
+        "--listen",
+        "127.0.0.2:0",
+        "--metrics-listen",
+        "127.0.0.2:0",
+        "--data",
+        &gateway.data(),
+    ])
+    .fails(1, "another gateway uses ");
+    gateway.process.kill();
+    gateway.restart();
+    gateway.oriel(&["cameras", "list"]).fine();
+}
+
+#[test]
 fn a_taken_port_is_named() {
     let gateway = Gateway::start();
     let other = tempfile::tempdir().unwrap();

@@ -103,6 +103,15 @@ fn a_running_agent_names_what_is_wrong_with_a_certificate_and_connects_once_it_i
 }
 
 #[test]
+fn a_gateway_without_tls_is_told_apart_from_one_with_a_wrong_certificate() {
+    let mut gateway = Gateway::start();
+    let authority = Authority::new("one");
+    gateway.ca = Some(authority.file.clone());
+    gateway.url = gateway.url.replace("http:", "https:");
+    gateway.oriel(&["cameras", "list"]).fails(1, "what answers there does not speak TLS");
+}
+
+#[test]
 fn a_broken_certificate_file_leaves_the_old_one_in_use() {
     let authority = Authority::new("one");
     let mut gateway = Gateway::start_tls(&authority);

@@ -1,0 +1,71 @@
+//! Pages of a log say what they know and what they do not, and every question that is let in reaches its camera.
+
+#![allow(clippy::unwrap_used, reason = "what these helpers cannot do fails the test")]
+
+mod common;
+
+use common::*;
+use oriel_proto::{Call, Epoch, call::EventsCall, frame::Request};
+use serde_json::json;
+
+const PORCH: &str = "/v1/cameras/porch/events";
+
+fn asked(request: &Request) -> &EventsCall {
+    match &request.call {
+        Call::Events(call) => call,
+        other => panic!("not asked here: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_search_that_gave_up_is_never_called_complete() {
+    let gateway = TestGateway::start().await;
+    gateway.agent(&["porch"]).await.answering(|request| {
+        // The first page finds one event and stops; behind it the search finds nothing before it must stop again.
+        let events = match asked(&request).after {
+            None => vec![event(Epoch::new(), 7, "a needle")],
+            Some(_) => Vec::new(),
+        };
+        vec![page_of(request.id, events, true)]
+    });
+    let path = format!("{PORCH}?from=2023-01-01T00:00:00Z&q=needle");
+    let first = gateway.get(&path).await.expect(200).json();
+    let (at, from) = ("2023-11-14T22:13:27.000000Z", "2023-01-01T00:00:00.000000Z");
+    assert_eq!(first["complete"], true, "for what it covers: {first}");
+    assert_eq!(
+        (&first["coverage"][0]["from"], &first["coverage"][0]["source"]),
+        (&json!(at), &json!("camera"))
+    );
+    let path = format!("{path}&cursor={}", first["next"].as_str().unwrap());
+    let second = gateway.get(&path).await.expect(200).json();
+    let unknown = json!([{"camera": "porch", "from": from, "to": at, "missing": "search_limit"}]);
+    assert_eq!(second, json!({"events": [], "next": null, "complete": false, "coverage": unknown}));
+}
+
+#[tokio::test]
+async fn the_largest_question_fits_a_frame_and_a_larger_one_is_refused() {
+    let gateway = TestGateway::start().await;
+    gateway.agent(&["porch"]).await.answering(|request| {
+        let call = asked(&request);
+        let said =
+            format!("{} {} {}", call.kinds.len(), call.severity.len(), call.text.as_ref().unwrap().len());
+        vec![page(request.id, &said)]
+    });
+    let words = |n: usize, bytes: usize| vec!["w".repeat(bytes); n].join(",");
+    let path = |kinds: &str, severity: &str, text: usize| {
+        format!("{PORCH}?kind={kinds}&severity={severity}&q={}", "x".repeat(text))
+    };
+    let largest = path(&words(32, 64), &words(32, 64), 256);
+    let answer = gateway.get(&largest).await.expect(200).json();
+    assert_eq!(answer["events"][0]["description"], "32 32 256");
+    for (path, part) in [
+        (path(&words(33, 1), "info", 1), "kind: at most 32 of them"),
+        (path("motion", &words(33, 1), 1), "severity: at most 32 of them"),
+        (path(&words(1, 65), "info", 1), "kind: at most 64 bytes each"),
+        (path("motion", &words(1, 65), 1), "severity: at most 64 bytes each"),
+        (path("motion", "info", 257), "q: at most 256 bytes"),
+    ] {
+        let answer = gateway.get(&path).await.expect_problem(400, "bad_request");
+        assert_eq!(answer.detail(), part);
+    }
+}
