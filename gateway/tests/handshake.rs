@@ -84,7 +84,7 @@ async fn a_token_that_is_not_good_is_refused() {
     let gateway = TestGateway::start().await;
     let enrolled = gateway.enroll(&["porch"]).await;
     let foreign = TestGateway::start().await.enroll(&["porch"]).await.token;
-    let mistyped = format!("{}0", &enrolled.token[..enrolled.token.len() - 1]);
+    let mistyped = format!("{}!", &enrolled.token[..enrolled.token.len() - 1]);
     let viewer = gateway.admin.clone();
     for wrong in ["", "x", "oat_", &mistyped, &viewer, &foreign] {
         let answer = upgrade(&gateway, wrong, ("x-nothing", "")).await.expect_problem(401, "unauthorized");

@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{Instant, pause, sleep, timeout},
+    time::{Instant, interval, pause, timeout},
 };
 use tokio_rustls::{
     TlsConnector,
@@ -48,8 +48,9 @@ async fn closed_after(mut tcp: TcpStream, head: &[u8], drip: &[u8]) -> Duration 
     tcp.write_all(head).await.unwrap();
     let (mut from, mut to) = tcp.split();
     let dripping = async {
+        let mut second = interval(Duration::from_secs(1));
         while !drip.is_empty() {
-            sleep(Duration::from_secs(1)).await;
+            second.tick().await;
             if to.write_all(drip).await.is_err() {
                 break;
             }

@@ -6,9 +6,11 @@
 
 mod agent;
 mod answers;
+mod cases;
 mod gateway;
 mod http;
 mod sse;
+mod world;
 
 use std::{future::Future, time::Duration};
 
@@ -17,9 +19,11 @@ use tokio::time::{interval, timeout};
 pub(crate) use self::{
     agent::{Enrolled, RawAgent, hello},
     answers::{event, events_trailer, fail, page, page_of},
+    cases::{Case, Needs, routes},
     gateway::TestGateway,
     http::{Answer, client, raw},
     sse::{Message, Sse},
+    world::{TRACES, World},
 };
 
 /// How long anything may take that should happen at once: far more than it needs on a busy machine.
