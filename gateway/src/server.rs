@@ -12,7 +12,10 @@ use hyper::{
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -80,52 +83,51 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Server {
-    /// Accepts connections until `stop`, then lets open answers finish within eight seconds.
+    /// Accepts connections until `stop`, then lets open answers finish within eight seconds and ends what is left.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
-        let mut http = auto::Builder::new(TokioExecutor::new());
-        http.http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS_WITHIN)
-            .max_headers(64)
-            .max_buf_size(16 << 10);
-        http.http2()
-            .timer(TokioTimer::new())
-            .keep_alive_interval(ASK_EVERY)
-            .keep_alive_timeout(ALIVE_WITHIN)
-            .max_concurrent_streams(128)
-            .max_header_list_size(16 << 10);
         let server = Arc::new(self);
-        let (http, graceful, tasks) = (Arc::new(http), GracefulShutdown::new(), TaskTracker::new());
+        let (http, graceful) = (Arc::new(protocols()), GracefulShutdown::new());
+        let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
         loop {
             let (tcp, peer) = tokio::select! {
                 accepted = accept(&listener) => accepted,
                 () = stop.cancelled() => break,
             };
-            let (server, http, watcher) = (Arc::clone(&server), Arc::clone(&http), graceful.watcher());
-            let connection = async move {
-                let Some(connection) = server.open(tcp, peer).await else { return };
-                let Connection { io, admitted, secure } = connection;
-                let permit = match admitted {
-                    Admitted::Full(_place) => return refuse(io).await,
-                    Admitted::Yes(permit) => permit,
-                };
-                let spoke = Arc::new(Notify::new());
-                let heard = Arc::clone(&spoke);
-                let each = service_fn(move |request| {
-                    heard.notify_one();
-                    Arc::clone(&server).answer(request, peer, secure)
-                });
-                let connection = http.serve_connection_with_upgrades(TokioIo::new(io), each).into_owned();
-                if let Some(Err(error)) = drive(watcher.watch(connection), &spoke).await {
-                    tracing::debug!(%error, "connection ended");
-                }
-                drop(permit);
-            };
+            let connection = Arc::clone(&server).connection(Arc::clone(&http), graceful.watcher(), tcp, peer);
+            let connection = cut.clone().run_until_cancelled_owned(connection);
             tasks.spawn(connection.instrument(debug_span!("connection", %peer)));
         }
         drop(listener);
         tasks.close();
         _ = timeout(FINISH_WITHIN, async { tokio::join!(graceful.shutdown(), tasks.wait()) }).await;
+        cut.cancel();
+        tasks.wait().await;
+    }
+
+    /// Serves one connection to its end.
+    async fn connection(
+        self: Arc<Self>,
+        http: Arc<auto::Builder<TokioExecutor>>,
+        watcher: Watcher,
+        tcp: TcpStream,
+        peer: SocketAddr,
+    ) {
+        let Some(connection) = self.open(tcp, peer).await else { return };
+        let Connection { io, admitted, secure } = connection;
+        let _permit = match admitted {
+            Admitted::Full(_place) => return refuse(io).await,
+            Admitted::Yes(permit) => permit,
+        };
+        let spoke = Arc::new(Notify::new());
+        let heard = Arc::clone(&spoke);
+        let each = service_fn(move |request| {
+            heard.notify_one();
+            Arc::clone(&self).answer(request, peer, secure)
+        });
+        let connection = http.serve_connection_with_upgrades(TokioIo::new(io), each).into_owned();
+        if let Some(Err(error)) = drive(watcher.watch(connection), &spoke).await {
+            tracing::debug!(%error, "connection ended");
+        }
     }
 
     /// Counts a connection and makes it secure.
@@ -168,6 +170,23 @@ impl Server {
         log.end(response.status().as_u16());
         Ok(response)
     }
+}
+
+/// Both versions of HTTP with their limits.
+fn protocols() -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_headers(64)
+        .max_buf_size(16 << 10);
+    http.http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(ASK_EVERY)
+        .keep_alive_timeout(ALIVE_WITHIN)
+        .max_concurrent_streams(128)
+        .max_header_list_size(16 << 10);
+    http
 }
 
 /// A connection whose first bytes may be read.
