@@ -176,20 +176,21 @@ fn beginning(text: &str, most: usize) -> String {
 
 /// How many bytes `value` takes inside a frame; what has no MessagePack form counts as too large for any.
 pub fn encoded_len<T: Serialize + ?Sized>(value: &T) -> usize {
-    struct Counter(usize);
-    impl io::Write for Counter {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
     let mut counter = Counter(0);
-    match rmp_serde::encode::write_named(&mut counter, value) {
-        Ok(()) => counter.0,
-        Err(_) => usize::MAX,
+    rmp_serde::encode::write_named(&mut counter, value).map_or(usize::MAX, |()| counter.0)
+}
+
+/// Counts what is written to it.
+pub(crate) struct Counter(pub(crate) usize);
+
+impl io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -6,7 +6,6 @@ use serde::{
     Deserialize, Deserializer, Serialize,
     de::{self, Visitor},
 };
-use uuid::Uuid;
 
 /// Why a text is not an id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +21,13 @@ pub enum IdError {
     /// Not `<epoch>-<seq>`.
     #[error("{0:?} is not an event id of the form <epoch>-<seq>")]
     Event(String),
+}
+
+impl IdError {
+    /// The error for a text that is not a UUID.
+    pub fn not_a_uuid(text: &str) -> Self {
+        Self::Uuid(shortened(text))
+    }
 }
 
 /// A camera's name in URLs, folders and files: `[a-z0-9][a-z0-9_-]{0,63}`.
@@ -90,48 +96,50 @@ fn shortened(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
+/// Defines an id that is a UUID, made by the named constructor of `uuid::Uuid`; its serde and text forms are the UUID's.
+#[macro_export]
 macro_rules! uuid_id {
     ($(#[$meta:meta])* $name:ident, $make:ident) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ::serde::Serialize, ::serde::Deserialize)]
         #[serde(transparent)]
-        pub struct $name(Uuid);
+        pub struct $name(::uuid::Uuid);
 
         impl $name {
             /// A new one, unlike any other.
             #[allow(clippy::new_without_default, reason = "each call gives another value")]
             pub fn new() -> Self {
-                Self(Uuid::$make())
+                Self(::uuid::Uuid::$make())
             }
 
             /// The UUID itself.
-            pub const fn as_uuid(self) -> Uuid {
+            pub const fn as_uuid(self) -> ::uuid::Uuid {
                 self.0
             }
         }
 
-        impl From<Uuid> for $name {
-            fn from(uuid: Uuid) -> Self {
+        impl From<::uuid::Uuid> for $name {
+            fn from(uuid: ::uuid::Uuid) -> Self {
                 Self(uuid)
             }
         }
 
-        impl FromStr for $name {
-            type Err = IdError;
-            fn from_str(text: &str) -> Result<Self, IdError> {
-                Uuid::try_parse(text).map(Self).map_err(|_| IdError::Uuid(shortened(text)))
+        impl std::str::FromStr for $name {
+            type Err = $crate::id::IdError;
+            fn from_str(text: &str) -> Result<Self, $crate::id::IdError> {
+                ::uuid::Uuid::try_parse(text).map(Self).map_err(|_| $crate::id::IdError::not_a_uuid(text))
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(&self.0, f)
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(&self.0, f)
             }
         }
     };

@@ -1,12 +1,14 @@
 //! An event's `data`: nil, booleans, numbers, text, lists, and maps with text keys; whatever else comes is read without harm.
 
-use std::{fmt, io};
+use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
     de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Number, Value};
+
+use crate::codec::Counter;
 
 /// Small facts beside an event's description; values are those of JSON.
 pub type Data = Map<String, Value>;
@@ -32,16 +34,6 @@ pub(super) fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Data
 
 /// The size of `data` as JSON text in bytes; what cannot be written counts as too large.
 pub(super) fn json_len(data: &Data) -> usize {
-    struct Counter(usize);
-    impl io::Write for Counter {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
     let mut counter = Counter(0);
     serde_json::to_writer(&mut counter, data).map_or(usize::MAX, |()| counter.0)
 }
