@@ -205,6 +205,11 @@ impl Spool {
         head.current().map(|epoch| Now { epoch: epoch.id, next: epoch.next, as_of, bytes })
     }
 
+    /// The clock, without a promise of what is written up to it.
+    pub(crate) fn time(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     /// Whether nothing was ever written.
     pub(crate) fn is_new(&self) -> bool {
         let head = db::lock(&self.head);
