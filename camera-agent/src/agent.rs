@@ -2,6 +2,8 @@
 
 mod dialer;
 
+use std::path::Path;
+
 use rustls::crypto::ring;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -9,10 +11,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::dialer::Dialer;
 use crate::{
     camera::Camera,
-    config::{Config, ConfigError},
+    config::{CameraConfig, Config, ConfigError},
     connect::tls::TlsError,
     source::{self, SourceError},
-    spool::{SpoolError, system_clock},
+    spool::{Clock, SpoolError, system_clock},
     state::{State, StateError},
 };
 
@@ -42,19 +44,27 @@ pub enum AgentError {
 /// Runs an agent until `stop`: then it closes its connection and waits for its tasks, a few seconds at most. Errors come at the
 /// start alone; once running, it goes on whatever happens.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentError> {
+    run_then(config, stop, || ()).await
+}
+
+/// Like [`run`]; calls `opened` once its folder and its cameras' logs are open.
+pub async fn run_then(
+    config: Config,
+    stop: CancellationToken,
+    opened: impl FnOnce() + Send,
+) -> Result<(), AgentError> {
     // Another part of the program may have chosen a provider already, which is as good.
     let _ = ring::default_provider().install_default();
     config.check()?;
     let since = Instant::now();
-    let state = State::open(&config.state).await?;
     let (bell_tx, bell_rx) = watch::channel(());
     let clock = system_clock();
-    let mut cameras = Vec::with_capacity(config.cameras.len());
-    for camera in config.cameras {
-        let camera = Camera::open(camera, &state, clock.clone(), bell_tx.clone()).await?;
-        source::prepare(&camera).await?;
-        cameras.push(camera);
-    }
+    let opening = open(&config.state, config.cameras, &clock, bell_tx);
+    let (state, cameras) = tokio::select! {
+        done = opening => done?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    opened();
     let stopping = stop.child_token();
     let mut dialer =
         Dialer::new(config.gateways, state, cameras.clone(), clock, bell_rx, since, stopping.clone())?;
@@ -69,4 +79,21 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         tracing::warn!("some tasks did not stop in time");
     }
     Ok(())
+}
+
+/// Opens everything that is on the disk.
+async fn open(
+    folder: &Path,
+    configs: Vec<CameraConfig>,
+    clock: &Clock,
+    bell: watch::Sender<()>,
+) -> Result<(State, Vec<Camera>), AgentError> {
+    let state = State::open(folder).await?;
+    let mut cameras = Vec::with_capacity(configs.len());
+    for config in configs {
+        let camera = Camera::open(config, &state, clock.clone(), bell.clone()).await?;
+        source::prepare(&camera).await?;
+        cameras.push(camera);
+    }
+    Ok((state, cameras))
 }

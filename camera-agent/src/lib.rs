@@ -29,7 +29,7 @@ mod state;
 mod wire;
 
 pub use self::{
-    agent::{AgentError, run},
+    agent::{AgentError, run, run_then},
     config::Config,
     connect::tls::TlsError,
     enroll::{EnrollError, Enrolled, enroll_at},

@@ -77,8 +77,11 @@ pub(crate) async fn run(mut wire: impl Wire, hello: Hello, token: &Token, setup:
         Ok(Err(end)) => return end.close(&mut wire, None).await,
         Err(_) => return End::ours(1002, "no Welcome in time").close(&mut wire, None).await,
     };
-    if let Err(e) = setup.tokens.accepted(token).await {
-        tracing::error!("the accepted token could not be noted: {e}");
+    tokio::select! {
+        noted = setup.tokens.accepted(token) => if let Err(e) = noted {
+            tracing::error!("the accepted token could not be noted: {e}");
+        },
+        () = setup.stop.cancelled() => {}
     }
     let began = Instant::now();
     let offset = offset_ms((setup.clock)(), welcome.now);

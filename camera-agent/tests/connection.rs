@@ -122,6 +122,14 @@ async fn stopping_closes_normally_and_frees_the_folder() {
 }
 
 #[tokio::test]
+async fn stopping_does_not_wait_for_an_enrolment() {
+    let (dir, gateway) = (tempfile::tempdir().unwrap(), TestGateway::listen().await);
+    let agent = Agent::start(with_code(dir.path(), &gateway));
+    let _silent = gateway.connection().await;
+    agent.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn without_ingest_nothing_is_uploaded() {
     let (dir, gateway) = (tempfile::tempdir().unwrap(), TestGateway::listen().await);
     let _agent = Agent::start(config(dir.path(), &gateway, vec![camera("porch", 100)]));

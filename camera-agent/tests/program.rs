@@ -47,3 +47,20 @@ async fn it_enrols_and_runs_and_logs_no_secret_at_trace_level() {
     }
     assert!(!starter.contains("oat_"));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_hung_disk_does_not_keep_the_program_from_stopping() {
+    let dir = tempfile::tempdir().unwrap();
+    let code = dir.path().join("code");
+    assert!(Command::new("mkfifo").arg(&code).status().await.unwrap().success());
+    let mut program = Command::new(env!("CARGO_BIN_EXE_camera-agent"));
+    program.current_dir(dir.path()).kill_on_drop(true).stderr(Stdio::null());
+    program.args(["run", "--gateway", "http://127.0.0.1:1", "--simulate", "porch", "--code-file", "code"]);
+    let mut running = program.spawn().unwrap();
+    // Opening this end waits for the other: from then on the agent reads what never comes.
+    let _silent = soon(tokio::fs::File::options().write(true).open(&code)).await.unwrap();
+    let id = running.id().unwrap().to_string();
+    assert!(Command::new("kill").arg(&id).status().await.unwrap().success());
+    assert!(soon(running.wait()).await.unwrap().success());
+}

@@ -9,21 +9,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Code, Files, Run, say};
 
-/// Runs the agent until SIGINT or SIGTERM.
+/// Runs the agent until SIGINT or SIGTERM; a second one does not wait for anything.
 pub(super) async fn run(options: Run) -> Result<(), String> {
     let config = configured(options)?;
     let stop = CancellationToken::new();
-    // Outside systemd there is nobody to tell.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let stopped = async {
         stop_asked().await;
-        tracing::info!("stopping");
+        tracing::info!("stopping; once more ends at once");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         stop.cancel();
-        std::future::pending::<()>().await;
+        stop_asked().await;
     };
+    // Outside systemd there is nobody to tell.
+    let opened = || drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
     tokio::select! {
-        ended = camera_agent::run(config, stop.clone()) => ended.map_err(|e| e.to_string()),
+        ended = camera_agent::run_then(config, stop.clone(), opened) => ended.map_err(|e| e.to_string()),
         () = stopped => Ok(()),
     }
 }
