@@ -157,7 +157,14 @@ impl Spool {
 
     /// Begins to answer a question.
     pub(crate) async fn query(&self, call: EventsCall) -> Result<Query, SpoolError> {
-        let plan = self.with(move |db| Plan::new(db, &call)).await?;
+        let begin = move |db: &mut Db| {
+            let plan = Plan::new(db, &call)?;
+            if let Err(e) = db.note_said() {
+                tracing::debug!("what was said to be complete could not be noted: {e}");
+            }
+            Ok(plan)
+        };
+        let plan = self.with(begin).await?;
         Ok(Query { spool: self.clone(), plan: Some(plan) })
     }
 
@@ -228,6 +235,9 @@ impl Spool {
     ) -> Result<T, SpoolError> {
         let mut db = self.db.clone().lock_owned().await;
         blocking(move || {
+            if db.is_broken() {
+                db.reopen()?;
+            }
             let done = work(&mut db);
             if let Err(SpoolError::Sqlite(e)) = &done
                 && db::is_broken(e)
@@ -282,7 +292,9 @@ pub(crate) fn system_clock() -> Clock {
 }
 
 /// Writes everything that waits in one transaction and tells each writer its part.
-fn write_group(db: &mut Db, group: Vec<Waiting>) -> Result<(), SpoolError> {
+fn write_group(db: &mut Db, mut group: Vec<Waiting>) -> Result<(), SpoolError> {
+    // A writer that was told of a failure will write again itself.
+    group.retain(|(_, writer)| !writer.is_closed());
     if group.is_empty() {
         return Ok(());
     }

@@ -51,6 +51,7 @@ impl Db {
     ) -> Result<Vec<EventId>, SpoolError> {
         let Some(epoch) = self.head().current().copied() else { return Err(SpoolError::NoEpoch) };
         let (mut at, mut seq) = (floor, epoch.next);
+        let said = Some(self.head().said()).filter(|said| *said != Timestamp::MIN);
         let tx = self.conn.transaction()?;
         let mut ids = Vec::with_capacity(drafts.len());
         for draft in drafts {
@@ -59,9 +60,13 @@ impl Db {
             ids.push(EventId { epoch: epoch.id, seq });
             seq += 1;
         }
-        tx.prepare_cached("UPDATE epoch SET next = ?2 WHERE n = ?1")?
-            .execute(params![epoch.n, signed(seq)])?;
+        tx.prepare_cached("UPDATE epoch SET next = ?2, said = ?3 WHERE n = ?1")?.execute(params![
+            epoch.n,
+            signed(seq),
+            said.map(Timestamp::as_micros)
+        ])?;
         tx.commit()?;
+        self.noted = said.unwrap_or(self.noted);
         let mut head = self.head();
         head.last_at = head.last_at.max(at);
         if let Some(epoch) = head.find(epoch.id) {
@@ -79,7 +84,7 @@ impl Db {
             self.tidied = now;
             self.drop_old(now)?;
         }
-        Ok(())
+        self.note_said()
     }
 
     /// Drops some of the oldest events; false when only one is left.
