@@ -29,7 +29,11 @@ async fn it_enrols_and_runs_and_logs_no_secret_at_trace_level() {
     assert!(starter.contains("id = \"porch\"") && starter.contains("simulator"), "{starter}");
 
     let mut program = Command::new(env!("CARGO_BIN_EXE_camera-agent"));
-    program.current_dir(dir.path()).args(["run", "--log", "trace"]).kill_on_drop(true).stderr(Stdio::piped());
+    program
+        .current_dir(dir.path())
+        .args(["run", "--log", "trace,tungstenite::handshake=trace,tungstenite::protocol=trace"])
+        .kill_on_drop(true)
+        .stderr(Stdio::piped());
     let mut running = program.spawn().unwrap();
     let mut peer = gateway.agent().await;
     assert_eq!(peer.token, "oat_enrolled");
