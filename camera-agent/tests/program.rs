@@ -68,3 +68,21 @@ async fn a_hung_disk_does_not_keep_the_program_from_stopping() {
     assert!(Command::new("kill").arg(&id).status().await.unwrap().success());
     assert!(soon(running.wait()).await.unwrap().success());
 }
+
+#[tokio::test]
+async fn a_code_is_not_given_to_one_of_several_gateways() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_camera-agent"));
+    program.current_dir(dir.path()).kill_on_drop(true).args([
+        "run",
+        "--code",
+        "oen_once",
+        "--simulate",
+        "porch",
+    ]);
+    program.args(["--gateway", "http://127.0.0.1:1,http://127.0.0.1:2"]);
+    let ended = soon(program.output()).await.unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(!ended.status.success() && said.contains("a code is for one gateway"), "{said}");
+    assert!(!said.contains("oen_once"));
+}

@@ -133,7 +133,7 @@ impl Dialer {
         };
         let gateway = &mut self.gateways[index];
         let dialled = tokio::select! {
-            dialled = connect::dial(&gateway.config.url, gateway.tls.clone(), &token.secret) => dialled,
+            dialled = connect::dial(&gateway.config, gateway.tls.clone(), &token.secret) => dialled,
             () = stop.cancelled() => return failed(Ending::Broken, "stopping".into()),
         };
         let socket = match dialled {
