@@ -122,6 +122,7 @@ impl<W: Wire> Live<W> {
     fn skip(&mut self, tag: &str, id: Option<RequestId>, known: bool) -> Result<(), End> {
         tracing::debug!(tag, "a frame was skipped");
         let Some(id) = id.filter(|_| !known || tag == "Request") else { return Ok(()) };
+        self.jobs.cancel(id);
         let why =
             if known { "this agent cannot read the question" } else { "this agent does not know the frame" };
         self.outbox.push(AgentFrame::Fail(Fail::of(id, Failure::new(FailureCode::Unsupported, why))))
