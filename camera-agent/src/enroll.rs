@@ -20,6 +20,7 @@ use crate::{
         self,
         tls::{self, TlsError},
     },
+    foreign::tame,
     state::{State, StateError, Tokens},
 };
 
@@ -133,6 +134,7 @@ pub async fn enroll_at(gateway: &GatewayConfig, state: &Path) -> Result<Enrolled
     };
     let tokens = State::tokens_in(state, &gateway.url).await?;
     let trust = tls::trust(gateway.ca.as_deref())?;
+    tokens.probe().await?;
     let enrolled = enroll(gateway, &trust, &code).await?;
     tokens.store(enrolled.token.clone()).await?;
     Ok(enrolled)
@@ -194,6 +196,7 @@ pub(crate) async fn first_token(
         (None, Some(path)) => read_code(path).await?,
         (None, None) => return Ok(false),
     };
+    tokens.probe().await?;
     let enrolled = enroll(gateway, tls, &code).await?;
     tracing::info!(gateway = %gateway.url, agent = %enrolled.agent, cameras = ?enrolled.cameras, "enrolled");
     tokens.store(enrolled.token).await?;
@@ -224,7 +227,8 @@ fn unreachable(url: &Url, error: &reqwest::Error) -> EnrollError {
 fn said(body: &[u8], status: StatusCode) -> String {
     let problem = serde_json::from_slice::<Problem>(body).ok();
     let why = problem.and_then(|problem| problem.detail.or(problem.title));
-    why.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned())
+    why.map(|why| tame(&why))
+        .unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned())
 }
 
 /// The device's name, for the gateway's list of agents.
