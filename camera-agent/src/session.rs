@@ -27,6 +27,7 @@ use self::live::Live;
 use crate::{
     backoff::Ending,
     camera::Camera,
+    foreign::tame,
     spool::Clock,
     state::{Token, Tokens},
     wire::{Down, Up, Wire, WireError},
@@ -143,7 +144,7 @@ impl End {
     fn theirs(code: u16, reason: String) -> Self {
         let why = match reason.is_empty() {
             true => format!("closed by the gateway with code {code}"),
-            false => format!("closed by the gateway with code {code}: {reason}"),
+            false => format!("closed by the gateway with code {code}: {}", tame(&reason)),
         };
         Self { ending: Ending::Closed(code), why, tell: None }
     }

@@ -264,6 +264,11 @@ pub(crate) struct Query {
 }
 
 impl Query {
+    /// How many stretches of the log are in memory at once.
+    pub(crate) fn stretches(&self) -> u32 {
+        self.plan.as_ref().map_or(1, Plan::stretches)
+    }
+
     /// The next events and whether they are the last.
     pub(crate) async fn page(&mut self) -> Result<(Vec<LoggedEvent>, bool), SpoolError> {
         let Some(mut plan) = self.plan.take() else { return Ok((Vec::new(), true)) };
