@@ -4,6 +4,7 @@ mod dialer;
 
 use std::path::Path;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rustls::crypto::ring;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -13,13 +14,16 @@ use crate::{
     camera::Camera,
     config::{CameraConfig, Config, ConfigError},
     connect::tls::TlsError,
-    source::{self, SourceError},
+    source,
     spool::{Clock, SpoolError, system_clock},
     state::{State, StateError},
 };
 
 /// How long a stopping agent waits for its tasks.
 const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Logs that are opened at one time.
+const OPENED_AT_ONCE: usize = 8;
 
 /// Why an agent cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -33,9 +37,6 @@ pub enum AgentError {
     /// A camera's log cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    /// A camera's source cannot begin.
-    #[error(transparent)]
-    Source(#[from] SourceError),
     /// Nobody can be trusted.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -89,11 +90,16 @@ async fn open(
     bell: watch::Sender<()>,
 ) -> Result<(State, Vec<Camera>), AgentError> {
     let state = State::open(folder).await?;
-    let mut cameras = Vec::with_capacity(configs.len());
-    for config in configs {
-        let camera = Camera::open(config, &state, clock.clone(), bell.clone()).await?;
-        source::prepare(&camera).await?;
-        cameras.push(camera);
-    }
+    let cameras = stream::iter(configs)
+        .map(|config| async {
+            let camera = Camera::open(config, &state, clock.clone(), bell.clone()).await?;
+            if let Err(e) = source::prepare(&camera).await {
+                tracing::error!(camera = %camera.id(), "{e}");
+            }
+            Ok::<_, AgentError>(camera)
+        })
+        .buffered(OPENED_AT_ONCE)
+        .try_collect()
+        .await?;
     Ok((state, cameras))
 }

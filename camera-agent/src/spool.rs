@@ -124,14 +124,23 @@ impl Spool {
     ) -> Result<Self, SpoolError> {
         let (path, its_clock) = (path.to_owned(), clock.clone());
         let db = blocking(move || Db::open(&path, bounds, its_clock)).await?;
-        Ok(Self {
-            head: db.share_head(),
-            db: Arc::new(tokio::sync::Mutex::new(db)),
-            waiting: Arc::default(),
-            room: Arc::new(Semaphore::new(WRITERS)),
-            clock,
-            bell,
-        })
+        Ok(Self::over(db, clock, bell))
+    }
+
+    /// The spool at `path` while it cannot be opened: it has no epoch, and each use tries again.
+    pub(crate) fn shut(
+        path: &Path,
+        bounds: Bounds,
+        clock: Clock,
+        bell: watch::Sender<()>,
+    ) -> Result<Self, SpoolError> {
+        Ok(Self::over(Db::shut(path, bounds, clock.clone())?, clock, bell))
+    }
+
+    fn over(db: Db, clock: Clock, bell: watch::Sender<()>) -> Self {
+        let (head, db) = (db.share_head(), Arc::new(tokio::sync::Mutex::new(db)));
+        let room = Arc::new(Semaphore::new(WRITERS));
+        Self { db, head, waiting: Arc::default(), room, clock, bell }
     }
 
     /// Writes events; when this returns they survive a power cut. Writers that come while the disk is busy share the next commit.
@@ -221,6 +230,11 @@ impl Spool {
     pub(crate) fn is_new(&self) -> bool {
         let head = db::lock(&self.head);
         head.epochs.len() == 1 && head.current().is_some_and(|epoch| epoch.next == 1)
+    }
+
+    /// Whether no conflict has ended `epoch`.
+    pub(crate) fn is_alive(&self, epoch: Epoch) -> bool {
+        db::lock(&self.head).find(epoch).is_some_and(|epoch| !epoch.superseded)
     }
 
     /// The present epoch and the number of its next event.

@@ -33,6 +33,9 @@ const SCHEMA: &str = "
         to_at INTEGER NOT NULL, why TEXT NOT NULL, PRIMARY KEY (id, first)) WITHOUT ROWID;
 ";
 
+/// What SQLite's journal shrinks to once its content is in the file.
+const JOURNAL_BYTES: i64 = 1 << 20;
+
 /// What turns the first version of the tables into the second.
 const SECOND: &str = "ALTER TABLE epoch ADD COLUMN said INTEGER;";
 
@@ -87,9 +90,17 @@ impl Db {
         Ok(db)
     }
 
+    /// A spool whose file cannot be opened now: each use tries again.
+    pub(crate) fn shut(path: &Path, bounds: Bounds, clock: Clock) -> Result<Self, SpoolError> {
+        let head = Arc::new(Mutex::new(Head::new(Vec::new(), Timestamp::MIN)));
+        let (conn, path) = (Connection::open_in_memory()?, path.to_owned());
+        let never = Timestamp::MIN;
+        Ok(Self { conn, bounds, clock, tidied: never, noted: never, is_broken: true, head, path })
+    }
+
     /// Opens the file again after it turned out to be broken while in use.
     pub(crate) fn reopen(&mut self) -> Result<(), SpoolError> {
-        tracing::error!(path = %self.path.display(), "the spool is broken and is opened anew");
+        tracing::warn!(path = %self.path.display(), "the spool is opened anew");
         self.is_broken = true;
         self.conn = Connection::open_in_memory().map_err(SpoolError::Sqlite)?;
         let fresh = Self::open(&self.path, self.bounds.clone(), self.clock.clone())?;
@@ -192,6 +203,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let conn = Connection::open(path)?;
     conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "journal_size_limit", JOURNAL_BYTES)?;
     // Thousands of spools share one process in the bench; a page of events needs little.
     conn.pragma_update(None, "cache_size", -256)?;
     conn.busy_timeout(std::time::Duration::from_secs(5))?;

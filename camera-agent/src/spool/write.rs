@@ -16,6 +16,9 @@ use super::{
 /// Events dropped at a time when the spool is full: a few pages, so that a full spool does not pay at every event.
 const DROP_ROWS: u64 = 64;
 
+/// Events dropped in one transaction because they are too old.
+const DROP_OLD_ROWS: u64 = 1_000;
+
 /// How often age is looked at.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
@@ -114,8 +117,12 @@ impl Db {
             if !epoch.is_free(last, &self.bounds.upload) {
                 last = last.min(epoch.acked);
             }
-            if last >= epoch.first {
-                self.drop_through(epoch, last)?;
+            // In steps, so that what a long outage left does not fill the disk once more on its way out.
+            let mut step = *epoch;
+            while last >= step.first {
+                let until = last.min(step.first + DROP_OLD_ROWS - 1);
+                self.drop_through(&step, until)?;
+                step.first = until + 1;
             }
         }
         Ok(())
