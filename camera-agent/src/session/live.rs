@@ -230,7 +230,7 @@ impl<W: Wire> Live<W> {
                 if let Some(index) = self.setup.cameras.iter().position(|known| *known.id() == camera) {
                     self.announce(index)?;
                 }
-                self.grown(&camera);
+                self.compared(&camera);
             }
             Done::Reconciled(camera, Err(e))
             | Done::Superseded(camera, Err(e))
@@ -242,7 +242,7 @@ impl<W: Wire> Live<W> {
                 });
                 self.upload(&camera, next)?;
             }
-            Done::Reconciled(camera, Ok(false)) => self.grown(&camera),
+            Done::Reconciled(camera, Ok(false)) => self.compared(&camera),
             Done::Token(Ok(())) | Done::Acknowledged(_, Ok(())) => {}
         }
         Ok(())
@@ -302,6 +302,12 @@ impl<W: Wire> Live<W> {
     fn grown(&mut self, camera: &CameraId) {
         if let Some(uploads) = &mut self.uploads {
             uploads.grown(camera);
+        }
+    }
+
+    fn compared(&mut self, id: &CameraId) {
+        if let (Some(uploads), Some(camera)) = (&mut self.uploads, find(&self.setup.cameras, id)) {
+            uploads.compared(id, |epoch| camera.spool.is_alive(epoch));
         }
     }
 
