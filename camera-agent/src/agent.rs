@@ -2,6 +2,9 @@
 
 mod dialer;
 
+use std::path::Path;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rustls::crypto::ring;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -9,15 +12,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::dialer::Dialer;
 use crate::{
     camera::Camera,
-    config::{Config, ConfigError},
+    config::{CameraConfig, Config, ConfigError},
     connect::tls::TlsError,
-    source::{self, SourceError},
-    spool::{SpoolError, system_clock},
+    source,
+    spool::{Clock, SpoolError, system_clock},
     state::{State, StateError},
 };
 
 /// How long a stopping agent waits for its tasks.
 const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Logs that are opened at one time.
+const OPENED_AT_ONCE: usize = 8;
 
 /// Why an agent cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +37,6 @@ pub enum AgentError {
     /// A camera's log cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    /// A camera's source cannot begin.
-    #[error(transparent)]
-    Source(#[from] SourceError),
     /// Nobody can be trusted.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -42,19 +45,27 @@ pub enum AgentError {
 /// Runs an agent until `stop`: then it closes its connection and waits for its tasks, a few seconds at most. Errors come at the
 /// start alone; once running, it goes on whatever happens.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentError> {
+    run_then(config, stop, || ()).await
+}
+
+/// Like [`run`]; calls `opened` once its folder and its cameras' logs are open.
+pub async fn run_then(
+    config: Config,
+    stop: CancellationToken,
+    opened: impl FnOnce() + Send,
+) -> Result<(), AgentError> {
     // Another part of the program may have chosen a provider already, which is as good.
     let _ = ring::default_provider().install_default();
     config.check()?;
     let since = Instant::now();
-    let state = State::open(&config.state).await?;
     let (bell_tx, bell_rx) = watch::channel(());
     let clock = system_clock();
-    let mut cameras = Vec::with_capacity(config.cameras.len());
-    for camera in config.cameras {
-        let camera = Camera::open(camera, &state, clock.clone(), bell_tx.clone()).await?;
-        source::prepare(&camera).await?;
-        cameras.push(camera);
-    }
+    let opening = open(&config.state, config.cameras, &clock, bell_tx);
+    let (state, cameras) = tokio::select! {
+        done = opening => done?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    opened();
     let stopping = stop.child_token();
     let mut dialer =
         Dialer::new(config.gateways, state, cameras.clone(), clock, bell_rx, since, stopping.clone())?;
@@ -69,4 +80,26 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         tracing::warn!("some tasks did not stop in time");
     }
     Ok(())
+}
+
+/// Opens everything that is on the disk.
+async fn open(
+    folder: &Path,
+    configs: Vec<CameraConfig>,
+    clock: &Clock,
+    bell: watch::Sender<()>,
+) -> Result<(State, Vec<Camera>), AgentError> {
+    let state = State::open(folder).await?;
+    let cameras = stream::iter(configs)
+        .map(|config| async {
+            let camera = Camera::open(config, &state, clock.clone(), bell.clone()).await?;
+            if let Err(e) = source::prepare(&camera).await {
+                tracing::error!(camera = %camera.id(), "{e}");
+            }
+            Ok::<_, AgentError>(camera)
+        })
+        .buffered(OPENED_AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok((state, cameras))
 }

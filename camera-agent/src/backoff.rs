@@ -14,6 +14,10 @@ const PERSON: (Duration, Duration) = (Duration::from_secs(60), Duration::from_se
 const OUTDATED: Duration = Duration::from_secs(600);
 /// The bounds of the wait for a gateway that restarts.
 const RESTART: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+/// Restarts in a row that are taken for restarts; a gateway that closes so more often is treated like one that fails.
+const RESTARTS: u32 = 3;
+/// The bounds of the wait before another gateway of the list takes the place of one that ended.
+const SWITCH: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 /// The longest `Retry-After` that is believed.
 const MOST_ASKED: Duration = Duration::from_secs(3_600);
 
@@ -55,18 +59,23 @@ impl Backoff {
         match ending {
             Ending::Broken => jittered,
             Ending::NoToken | Ending::Closed(4001 | 4003 | 4409) => patient(),
-            Ending::Closed(1012) => spread(RESTART.0, RESTART.1, chance),
+            Ending::Closed(1012) if tries < RESTARTS => spread(RESTART.0, RESTART.1, chance),
             Ending::Closed(_) => jittered,
             Ending::Refused { status: 401 | 403, .. } => patient(),
             Ending::Refused { status: 426, .. } => OUTDATED,
             Ending::Refused { retry_after: Some(asked), .. } => {
                 // Spread over a tenth more, so that all who were told the same do not come at once.
                 let asked = asked.min(MOST_ASKED);
-                asked.max(LEAST) + (asked / 10).mul_f64(chance)
+                jittered.max(asked + (asked / 10).mul_f64(chance))
             }
             Ending::Refused { retry_after: None, .. } => jittered,
         }
     }
+}
+
+/// How long to wait before another gateway of the list is dialled, so that all agents of a lost one do not come at once.
+pub fn switch(chance: f64) -> Duration {
+    spread(SWITCH.0, SWITCH.1, chance)
 }
 
 /// `first`, doubled with each try.
@@ -131,16 +140,29 @@ mod tests {
     }
 
     #[test]
-    fn a_restarting_gateway_is_tried_soon_however_often_it_restarts() {
-        assert!(waits(Ending::Closed(1012), 0.0).iter().all(|wait| *wait == 0.2));
-        assert!(waits(Ending::Closed(1012), 1.0).iter().all(|wait| *wait == 2.0));
+    fn a_restarting_gateway_is_tried_soon_but_not_for_ever() {
+        assert_eq!(waits(Ending::Closed(1012), 0.0)[..4], [0.2, 0.2, 0.2, 0.5]);
+        assert_eq!(waits(Ending::Closed(1012), 1.0)[..5], [2.0, 2.0, 2.0, 8.0, 16.0]);
+    }
+
+    #[test]
+    fn a_short_retry_after_does_not_stop_the_waits_from_growing() {
+        let asked = Ending::Refused { status: 503, retry_after: Some(Duration::from_secs(1)) };
+        assert_eq!(waits(asked, 1.0)[..4], [1.1, 2.0, 4.0, 8.0]);
+        assert_eq!(waits(asked, 1.0)[19], 60.0);
+    }
+
+    #[test]
+    fn another_gateway_is_not_dialled_by_all_at_once() {
+        assert_eq!((switch(0.0), switch(1.0)), SWITCH);
+        assert!(SWITCH.0 < SWITCH.1);
     }
 
     #[test]
     fn retry_after_is_honoured_and_spread_but_not_believed_beyond_an_hour() {
         let asked = |secs| Ending::Refused { status: 503, retry_after: Some(Duration::from_secs(secs)) };
         assert_eq!(waits(asked(20), 0.0)[0], 20.0);
-        assert_eq!(waits(asked(20), 1.0)[5], 22.0);
+        assert_eq!(waits(asked(20), 1.0)[4], 22.0);
         assert_eq!(waits(asked(0), 0.0)[0], 0.5);
         assert_eq!(waits(asked(u64::MAX), 0.0)[0], 3_600.0);
     }

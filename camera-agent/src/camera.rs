@@ -40,7 +40,7 @@ pub(crate) struct Camera {
 }
 
 impl Camera {
-    /// Opens the camera's log.
+    /// Opens the camera's log; when that fails the camera is there, failing, and its log is tried again at each use.
     pub(crate) async fn open(
         config: CameraConfig,
         state: &State,
@@ -49,8 +49,16 @@ impl Camera {
     ) -> Result<Self, SpoolError> {
         let bounds =
             Bounds { bytes: config.spool_bytes, retention: config.retention, upload: config.upload.clone() };
-        let spool = Spool::open(&state.spool(&config.id), bounds, clock, bell.clone()).await?;
-        let starting = SourceHealth { state: SourceState::Starting, why: None };
+        let path = state.spool(&config.id);
+        let mut starting = SourceHealth { state: SourceState::Starting, why: None };
+        let spool = match Spool::open(&path, bounds.clone(), clock.clone(), bell.clone()).await {
+            Ok(spool) => spool,
+            Err(e) => {
+                tracing::error!(camera = %config.id, "{e}");
+                starting = SourceHealth { state: SourceState::Failing, why: Some(e.to_string()) };
+                Spool::shut(&path, bounds, clock, bell.clone())?
+            }
+        };
         Ok(Self { config: Arc::new(config), spool, source: Arc::new(Mutex::new(starting)), bell })
     }
 

@@ -1,22 +1,16 @@
 //! The command line: every command and option, with its help.
 
 mod enroll;
+mod log;
 mod run;
 mod starter;
 
-use std::{
-    io::{IsTerminal as _, Write as _},
-    path::PathBuf,
-};
+use std::{io::Write as _, path::PathBuf};
 
 use camera_agent::config::parse_gateway_url;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use oriel_proto::{CameraId, Secret};
-use tracing_subscriber::{EnvFilter, filter::ParseError};
 use url::Url;
-
-/// Libraries that write whole requests and frames, tokens included, into their lowest levels.
-const TALKATIVE: [&str; 5] = ["tungstenite", "tokio_tungstenite", "hyper", "hyper_util", "reqwest"];
 
 /// The program beside a camera: it opens one outbound connection to an Oriel gateway and answers what comes down it.
 #[derive(Debug, Parser)]
@@ -127,20 +121,7 @@ struct Enroll {
 
 /// Logs to standard error, as the command line says.
 pub(crate) fn start_logging(line: &Line) -> Result<(), String> {
-    let wrong = |e: ParseError| format!("--log {}: {e}", line.log);
-    let mut filter = EnvFilter::try_new(&line.log).map_err(|e| format!("--log {}: {e}", line.log))?;
-    for library in TALKATIVE {
-        filter = filter.add_directive(format!("{library}=info").parse().map_err(wrong)?);
-    }
-    let logging = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    let started = match line.log_format {
-        LogFormat::Text => logging.try_init(),
-        LogFormat::Json => logging.json().try_init(),
-    };
-    started.map_err(|e| e.to_string())
+    log::start(&line.log, line.log_format)
 }
 
 /// Runs the command; the error is one line for people.

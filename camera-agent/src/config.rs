@@ -21,7 +21,8 @@ pub use self::check::{host_is_loopback, parse_gateway_url};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The folder that keeps tokens, the agent's identity and the cameras' logs; default `camera-agent`. Belongs to one agent.
+    /// The folder that keeps tokens, the agent's identity and the cameras' logs; default `camera-agent`. Belongs to one agent. A
+    /// relative one lies beside the file.
     pub state: PathBuf,
     /// The gateways to connect to, tried in turn; at least one.
     #[serde(rename = "gateway")]
@@ -139,7 +140,15 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text =
             fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::from_toml(&text).map_err(|why| ConfigError::Parse { path: path.to_owned(), why })
+        let mut config =
+            Self::from_toml(&text).map_err(|why| ConfigError::Parse { path: path.to_owned(), why })?;
+        config.state = Self::state_beside(path, &config.state);
+        Ok(config)
+    }
+
+    /// The folder that `state` means in the file at `path`: a relative one lies beside the file, wherever the program is started.
+    pub fn state_beside(path: &Path, state: &Path) -> PathBuf {
+        path.parent().map_or_else(|| state.to_owned(), |folder| folder.join(state))
     }
 
     /// Reads a configuration from its text; the error says where and what, and guesses what an unknown option should have been.

@@ -3,15 +3,15 @@
 mod socket;
 pub(crate) mod tls;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Request, header};
 use oriel_proto::{SUBPROTOCOL, Secret, limits::FRAME_BYTES};
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::{
@@ -21,11 +21,12 @@ use tokio_tungstenite::{
 use url::{Host, Url};
 
 pub(crate) use self::socket::Socket;
+use crate::config::GatewayConfig;
 
 /// The longest a whole dial may take.
 const DIAL_WITHIN: Duration = Duration::from_secs(30);
-/// The longest one address may take to accept, so that a dead one leaves time for the next.
-const ADDRESS_WITHIN: Duration = Duration::from_secs(8);
+/// The longest that all addresses together may take to accept, so that time is left for what follows.
+const REACH_WITHIN: Duration = Duration::from_secs(20);
 /// The most addresses of one name that are tried.
 const ADDRESSES: usize = 8;
 /// Bytes that may lie unsent in the kernel: more, and taking turns would happen behind a queue of megabytes.
@@ -43,6 +44,12 @@ pub(crate) enum DialError {
         host: String,
         /// What the resolver said.
         source: io::Error,
+    },
+    /// A name that should be this machine is another one.
+    #[error("{host} is not this machine, and what is sent there would be plain text")]
+    Elsewhere {
+        /// The host and port.
+        host: String,
     },
     /// No address accepted.
     #[error("{host} cannot be reached: {source}")]
@@ -97,20 +104,32 @@ const fn refusal(status: u16) -> &'static str {
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// Opens a connection to the gateway at `url`; `tls` is used when the address says so.
-pub(crate) async fn dial(url: &Url, tls: Arc<ClientConfig>, token: &Secret) -> Result<Socket, DialError> {
-    let host = authority(url);
-    match timeout(DIAL_WITHIN, open(url, &host, tls, token)).await {
+/// Opens a connection to `gateway`; `tls` is used when its address says so.
+pub(crate) async fn dial(
+    gateway: &GatewayConfig,
+    tls: Arc<ClientConfig>,
+    token: &Secret,
+) -> Result<Socket, DialError> {
+    let host = authority(&gateway.url);
+    match timeout(DIAL_WITHIN, open(gateway, &host, tls, token)).await {
         Ok(opened) => opened,
         Err(_) => Err(DialError::Slow { host }),
     }
 }
 
-async fn open(url: &Url, host: &str, tls: Arc<ClientConfig>, token: &Secret) -> Result<Socket, DialError> {
-    let stream = reach(url, host).await?;
+async fn open(
+    gateway: &GatewayConfig,
+    host: &str,
+    tls: Arc<ClientConfig>,
+    token: &Secret,
+) -> Result<Socket, DialError> {
+    let url = &gateway.url;
+    let stream = reach(addresses(gateway).await?, host).await?;
     let io: Box<dyn Io> = if url.scheme() == "https" {
         let name = server_name(url, host)?;
-        let tls = TlsConnector::from(tls).connect(name, stream).await;
+        // What waits encrypted takes no turns either.
+        let bound = |tls: &mut ClientConnection| tls.set_buffer_limit(Some(FRAME_BYTES));
+        let tls = TlsConnector::from(tls).connect_with(name, stream, bound).await;
         Box::new(tls.map_err(|e| DialError::Tls(tls::explained(host, &e)))?)
     } else {
         Box::new(stream)
@@ -140,14 +159,29 @@ async fn open(url: &Url, host: &str, tls: Arc<ClientConfig>, token: &Secret) -> 
     }
 }
 
-/// A TCP connection to the first address that accepts.
-async fn reach(url: &Url, host: &str) -> Result<TcpStream, DialError> {
-    let named = |source| DialError::Name { host: host.to_owned(), source };
-    let addresses: Vec<_> = lookup_host(host).await.map_err(named)?.take(ADDRESSES).collect();
+/// The addresses of `gateway`; a name that stands for this machine must be this machine, as nothing else hides what is sent.
+pub(crate) async fn addresses(gateway: &GatewayConfig) -> Result<Vec<SocketAddr>, DialError> {
+    let host = authority(&gateway.url);
+    let found = lookup_host(&host).await.map(|found| found.take(ADDRESSES).collect::<Vec<_>>());
+    let found = found.map_err(|source| DialError::Name { host: host.clone(), source })?;
+    if may_hear(gateway, &found) { Ok(found) } else { Err(DialError::Elsewhere { host }) }
+}
+
+/// Whether secrets may be sent to all of `addresses`.
+fn may_hear(gateway: &GatewayConfig, addresses: &[SocketAddr]) -> bool {
+    gateway.insecure || gateway.url.scheme() == "https" || addresses.iter().all(|at| at.ip().is_loopback())
+}
+
+/// A TCP connection to the first of `addresses` that accepts; each gets an equal part of the time that is left.
+async fn reach(addresses: Vec<SocketAddr>, host: &str) -> Result<TcpStream, DialError> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    tracing::trace!(%url, addresses = addresses.len(), "dialling");
+    tracing::trace!(%host, addresses = addresses.len(), "dialling");
+    let (until, mut left) = (Instant::now() + REACH_WITHIN, ADDRESSES.min(addresses.len()));
     for address in addresses {
-        match timeout(ADDRESS_WITHIN, TcpStream::connect(address)).await {
+        let within =
+            until.saturating_duration_since(Instant::now()) / u32::try_from(left.max(1)).unwrap_or(1);
+        left = left.saturating_sub(1);
+        match timeout(within, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 tune(&stream);
                 return Ok(stream);
@@ -208,7 +242,23 @@ fn request(url: &Url, host: &str, token: &Secret) -> Result<Request<()>, DialErr
 }
 
 /// `Retry-After` in seconds; dates are not used by gateways.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_goes_to_this_machine_alone_whatever_its_name_resolves_to() {
+        let (here, there) = (([127, 0, 0, 1], 80).into(), ([192, 0, 2, 1], 80).into());
+        let mut gateway = GatewayConfig::new("http://gateway.localhost".parse().unwrap());
+        assert!(may_hear(&gateway, &[here]));
+        assert!(!may_hear(&gateway, &[here, there]));
+        gateway.insecure = true;
+        assert!(may_hear(&gateway, &[there]));
+        assert!(may_hear(&GatewayConfig::new("https://gateway.localhost".parse().unwrap()), &[there]));
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use oriel_proto::{AgentId, CameraId, Secret};
-use reqwest::{Client, StatusCode, header::RETRY_AFTER, redirect::Policy};
+use reqwest::{Client, StatusCode, redirect::Policy};
 use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -16,7 +16,11 @@ use url::Url;
 use crate::{
     backoff::Ending,
     config::GatewayConfig,
-    connect::tls::{self, TlsError},
+    connect::{
+        self,
+        tls::{self, TlsError},
+    },
+    foreign::tame,
     state::{State, StateError, Tokens},
 };
 
@@ -130,18 +134,27 @@ pub async fn enroll_at(gateway: &GatewayConfig, state: &Path) -> Result<Enrolled
     };
     let tokens = State::tokens_in(state, &gateway.url).await?;
     let trust = tls::trust(gateway.ca.as_deref())?;
-    let enrolled = enroll(&gateway.url, &trust, &code).await?;
+    tokens.probe().await?;
+    let enrolled = enroll(gateway, &trust, &code).await?;
     tokens.store(enrolled.token.clone()).await?;
     Ok(enrolled)
 }
 
-/// Exchanges `code` for a token at the gateway at `url`; the code is used up when this succeeds.
-async fn enroll(url: &Url, tls: &Arc<ClientConfig>, code: &Secret) -> Result<Enrolled, EnrollError> {
+/// Exchanges `code` for a token at `gateway`; the code is used up when this succeeds.
+async fn enroll(
+    gateway: &GatewayConfig,
+    tls: &Arc<ClientConfig>,
+    code: &Secret,
+) -> Result<Enrolled, EnrollError> {
     if !code.expose().starts_with(PREFIX) {
         return Err(EnrollError::NotACode);
     }
+    let url = &gateway.url;
     let unreachable = |e: reqwest::Error| unreachable(url, &e);
+    let found = connect::addresses(gateway).await;
+    let found = found.map_err(|e| EnrollError::Unreachable { url: url.clone(), why: e.to_string() })?;
     let client = Client::builder()
+        .resolve_to_addrs(url.host_str().unwrap_or_default(), &found)
         .tls_backend_preconfigured((**tls).clone())
         .redirect(Policy::none())
         .no_proxy()
@@ -153,7 +166,7 @@ async fn enroll(url: &Url, tls: &Arc<ClientConfig>, code: &Secret) -> Result<Enr
     let question = Question { code: code.expose(), name: &hostname() };
     let mut response = client.post(address).json(&question).send().await.map_err(unreachable)?;
     let status = response.status();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let retry_after = connect::retry_after(response.headers());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         if body.len() + chunk.len() > ANSWER_BYTES {
@@ -165,7 +178,6 @@ async fn enroll(url: &Url, tls: &Arc<ClientConfig>, code: &Secret) -> Result<Enr
         return serde_json::from_slice(&body).map_err(|_| EnrollError::NoGateway(url.clone()));
     }
     let why = said(&body, status);
-    let retry_after = retry_after.map(Duration::from_secs);
     Err(EnrollError::Refused { url: url.clone(), status: status.as_u16(), retry_after, why })
 }
 
@@ -184,7 +196,8 @@ pub(crate) async fn first_token(
         (None, Some(path)) => read_code(path).await?,
         (None, None) => return Ok(false),
     };
-    let enrolled = enroll(&gateway.url, tls, &code).await?;
+    tokens.probe().await?;
+    let enrolled = enroll(gateway, tls, &code).await?;
     tracing::info!(gateway = %gateway.url, agent = %enrolled.agent, cameras = ?enrolled.cameras, "enrolled");
     tokens.store(enrolled.token).await?;
     (gateway.code, gateway.code_file) = (None, None);
@@ -214,7 +227,8 @@ fn unreachable(url: &Url, error: &reqwest::Error) -> EnrollError {
 fn said(body: &[u8], status: StatusCode) -> String {
     let problem = serde_json::from_slice::<Problem>(body).ok();
     let why = problem.and_then(|problem| problem.detail.or(problem.title));
-    why.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned())
+    why.map(|why| tame(&why))
+        .unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned())
 }
 
 /// The device's name, for the gateway's list of agents.

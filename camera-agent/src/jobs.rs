@@ -16,10 +16,10 @@ use futures_util::FutureExt as _;
 use oriel_proto::{
     AgentFrame, Failure, FailureCode, RequestId,
     frame::{Fail, Request},
-    limits::Limits,
+    limits::{CALLS, Limits},
 };
 use tokio::{
-    sync::mpsc,
+    sync::{Semaphore, mpsc},
     task::{AbortHandle, JoinSet},
     time::sleep,
 };
@@ -30,12 +30,18 @@ use crate::camera::Camera;
 /// When somebody refused as busy may ask again, in milliseconds.
 const BUSY_MS: u32 = 1_000;
 
+/// Stretches of logs that the answers of one connection may hold in memory, each of at most 64 KiB: eight of the widest answers,
+/// and as many of one epoch as there may be questions.
+const STRETCHES: usize = 1_024;
+
 /// The questions of one connection.
 #[derive(Debug)]
 pub(crate) struct Jobs {
     open: HashMap<RequestId, Job>,
     tasks: JoinSet<()>,
     limits: Limits,
+    /// Stretches of logs that may be in memory.
+    stretches: Arc<Semaphore>,
     frames_tx: mpsc::Sender<AgentFrame>,
     frames_rx: mpsc::Receiver<AgentFrame>,
 }
@@ -51,7 +57,9 @@ impl Jobs {
     pub(crate) fn new(limits: Limits) -> Self {
         // One place: whoever waits for it next is served next, so that answers take turns.
         let (frames_tx, frames_rx) = mpsc::channel(1);
-        Self { open: HashMap::new(), tasks: JoinSet::new(), limits, frames_tx, frames_rx }
+        let (open, tasks) = (HashMap::new(), JoinSet::new());
+        let stretches = Arc::new(Semaphore::new(STRETCHES));
+        Self { open, tasks, limits, stretches, frames_tx, frames_rx }
     }
 
     /// Begins to answer `request` for `camera`; the failure, when that cannot be.
@@ -65,14 +73,15 @@ impl Jobs {
             tracing::warn!(%id, "the gateway used one id for two questions; the second is not answered");
             return Ok(());
         }
-        if self.open.len() >= self.limits.calls as usize {
+        while self.tasks.try_join_next().is_some() {}
+        if self.open.len() >= self.limits.calls.min(CALLS) as usize {
             let mut busy = Failure::new(FailureCode::Busy, format!("{} questions are open", self.open.len()));
             busy.retry_after_ms = Some(BUSY_MS);
             return Err(Fail::of(id, busy));
         }
         let credit = Arc::new(Credit::default());
         let outlet = Outlet::new(id, self.frames_tx.clone(), credit.clone(), self.limits);
-        let abort = self.tasks.spawn(work(request, camera.clone(), outlet));
+        let abort = self.tasks.spawn(work(request, camera.clone(), self.stretches.clone(), outlet));
         self.open.insert(id, Job { credit, abort });
         Ok(())
     }
@@ -116,10 +125,11 @@ impl Jobs {
 }
 
 /// Answers one question, whatever happens.
-async fn work(request: Request, camera: Camera, mut outlet: Outlet) {
+async fn work(request: Request, camera: Camera, stretches: Arc<Semaphore>, mut outlet: Outlet) {
     let deadline = Duration::from_millis(request.deadline_ms.into());
     let started = outlet.started();
-    let answer = AssertUnwindSafe(answer::answer(request.call, &camera, &mut outlet)).catch_unwind();
+    let answer = answer::answer(request.call, &camera, &stretches, &mut outlet);
+    let answer = AssertUnwindSafe(answer).catch_unwind();
     let late = async {
         if !deadline.is_zero() {
             sleep(deadline).await;

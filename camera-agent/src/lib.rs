@@ -6,6 +6,7 @@
 //! - `agent`: the whole, from start to stop; `agent/dialer`: which gateway is dialled when.
 //! - `state`: the folder that keeps identity, dial count and tokens; `enroll`: how a one-time code becomes a token.
 //! - `connect`: address, TLS, token, until frames flow; `wire`: what a session sees of that.
+//! - `foreign`: what a gateway says, made fit for people.
 //! - [`backoff`]: how long until the next try.
 //! - `session`: one connection from Hello to close; `jobs`: the questions being answered on it.
 //! - `camera`: a served camera; `spool`: its log on disk; `source`: what fills it.
@@ -21,6 +22,7 @@ mod camera;
 pub mod config;
 mod connect;
 mod enroll;
+mod foreign;
 mod jobs;
 mod session;
 mod source;
@@ -29,7 +31,7 @@ mod state;
 mod wire;
 
 pub use self::{
-    agent::{AgentError, run},
+    agent::{AgentError, run, run_then},
     config::Config,
     connect::tls::TlsError,
     enroll::{EnrollError, Enrolled, enroll_at},

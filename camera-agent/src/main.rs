@@ -2,9 +2,12 @@
 
 mod command;
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
+
+/// The longest that the end of the program waits for threads that wait for the system.
+const STOP_WITHIN: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
@@ -19,7 +22,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(e) => return failed(&format!("the program cannot start: {e}")),
     };
-    match runtime.block_on(command::run(line)) {
+    let ended = runtime.block_on(command::run(line));
+    // A resolver or a disk that hangs keeps its thread, but not the program.
+    runtime.shutdown_timeout(STOP_WITHIN);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => failed(&why),
     }

@@ -27,6 +27,7 @@ use self::live::Live;
 use crate::{
     backoff::Ending,
     camera::Camera,
+    foreign::tame,
     spool::Clock,
     state::{Token, Tokens},
     wire::{Down, Up, Wire, WireError},
@@ -77,8 +78,11 @@ pub(crate) async fn run(mut wire: impl Wire, hello: Hello, token: &Token, setup:
         Ok(Err(end)) => return end.close(&mut wire, None).await,
         Err(_) => return End::ours(1002, "no Welcome in time").close(&mut wire, None).await,
     };
-    if let Err(e) = setup.tokens.accepted(token).await {
-        tracing::error!("the accepted token could not be noted: {e}");
+    tokio::select! {
+        noted = setup.tokens.accepted(token) => if let Err(e) = noted {
+            tracing::error!("the accepted token could not be noted: {e}");
+        },
+        () = setup.stop.cancelled() => {}
     }
     let began = Instant::now();
     let offset = offset_ms((setup.clock)(), welcome.now);
@@ -140,7 +144,7 @@ impl End {
     fn theirs(code: u16, reason: String) -> Self {
         let why = match reason.is_empty() {
             true => format!("closed by the gateway with code {code}"),
-            false => format!("closed by the gateway with code {code}: {reason}"),
+            false => format!("closed by the gateway with code {code}: {}", tame(&reason)),
         };
         Self { ending: Ending::Closed(code), why, tell: None }
     }

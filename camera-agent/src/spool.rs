@@ -124,14 +124,23 @@ impl Spool {
     ) -> Result<Self, SpoolError> {
         let (path, its_clock) = (path.to_owned(), clock.clone());
         let db = blocking(move || Db::open(&path, bounds, its_clock)).await?;
-        Ok(Self {
-            head: db.share_head(),
-            db: Arc::new(tokio::sync::Mutex::new(db)),
-            waiting: Arc::default(),
-            room: Arc::new(Semaphore::new(WRITERS)),
-            clock,
-            bell,
-        })
+        Ok(Self::over(db, clock, bell))
+    }
+
+    /// The spool at `path` while it cannot be opened: it has no epoch, and each use tries again.
+    pub(crate) fn shut(
+        path: &Path,
+        bounds: Bounds,
+        clock: Clock,
+        bell: watch::Sender<()>,
+    ) -> Result<Self, SpoolError> {
+        Ok(Self::over(Db::shut(path, bounds, clock.clone())?, clock, bell))
+    }
+
+    fn over(db: Db, clock: Clock, bell: watch::Sender<()>) -> Self {
+        let (head, db) = (db.share_head(), Arc::new(tokio::sync::Mutex::new(db)));
+        let room = Arc::new(Semaphore::new(WRITERS));
+        Self { db, head, waiting: Arc::default(), room, clock, bell }
     }
 
     /// Writes events; when this returns they survive a power cut. Writers that come while the disk is busy share the next commit.
@@ -157,7 +166,14 @@ impl Spool {
 
     /// Begins to answer a question.
     pub(crate) async fn query(&self, call: EventsCall) -> Result<Query, SpoolError> {
-        let plan = self.with(move |db| Plan::new(db, &call)).await?;
+        let begin = move |db: &mut Db| {
+            let plan = Plan::new(db, &call)?;
+            if let Err(e) = db.note_said() {
+                tracing::debug!("what was said to be complete could not be noted: {e}");
+            }
+            Ok(plan)
+        };
+        let plan = self.with(begin).await?;
         Ok(Query { spool: self.clone(), plan: Some(plan) })
     }
 
@@ -205,10 +221,20 @@ impl Spool {
         head.current().map(|epoch| Now { epoch: epoch.id, next: epoch.next, as_of, bytes })
     }
 
+    /// The clock, without a promise of what is written up to it.
+    pub(crate) fn time(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     /// Whether nothing was ever written.
     pub(crate) fn is_new(&self) -> bool {
         let head = db::lock(&self.head);
         head.epochs.len() == 1 && head.current().is_some_and(|epoch| epoch.next == 1)
+    }
+
+    /// Whether no conflict has ended `epoch`.
+    pub(crate) fn is_alive(&self, epoch: Epoch) -> bool {
+        db::lock(&self.head).find(epoch).is_some_and(|epoch| !epoch.superseded)
     }
 
     /// The present epoch and the number of its next event.
@@ -223,6 +249,9 @@ impl Spool {
     ) -> Result<T, SpoolError> {
         let mut db = self.db.clone().lock_owned().await;
         blocking(move || {
+            if db.is_broken() {
+                db.reopen()?;
+            }
             let done = work(&mut db);
             if let Err(SpoolError::Sqlite(e)) = &done
                 && db::is_broken(e)
@@ -249,6 +278,11 @@ pub(crate) struct Query {
 }
 
 impl Query {
+    /// How many stretches of the log are in memory at once.
+    pub(crate) fn stretches(&self) -> u32 {
+        self.plan.as_ref().map_or(1, Plan::stretches)
+    }
+
     /// The next events and whether they are the last.
     pub(crate) async fn page(&mut self) -> Result<(Vec<LoggedEvent>, bool), SpoolError> {
         let Some(mut plan) = self.plan.take() else { return Ok((Vec::new(), true)) };
@@ -277,7 +311,9 @@ pub(crate) fn system_clock() -> Clock {
 }
 
 /// Writes everything that waits in one transaction and tells each writer its part.
-fn write_group(db: &mut Db, group: Vec<Waiting>) -> Result<(), SpoolError> {
+fn write_group(db: &mut Db, mut group: Vec<Waiting>) -> Result<(), SpoolError> {
+    // A writer that was told of a failure will write again itself.
+    group.retain(|(_, writer)| !writer.is_closed());
     if group.is_empty() {
         return Ok(());
     }

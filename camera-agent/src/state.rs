@@ -4,7 +4,7 @@ mod file;
 mod tokens;
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -14,6 +14,9 @@ use oriel_proto::{CameraId, InstanceId};
 use tokio::task::spawn_blocking;
 
 pub(crate) use self::tokens::{Token, Tokens};
+
+/// Generations taken at once, so that a full or failing disk does not keep a running agent from dialling.
+const RESERVED: u64 = 1_000;
 
 /// Why a state folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +62,8 @@ struct Shared {
 struct Identity {
     instance: InstanceId,
     generation: u64,
+    /// Generations up to this one are taken on disk.
+    reserved: u64,
 }
 
 impl State {
@@ -67,25 +72,30 @@ impl State {
         let folder = folder.to_owned();
         blocking(move || {
             for made in [folder.clone(), folder.join("tokens"), folder.join("cameras")] {
-                fs::create_dir_all(&made).map_err(failed(&made))?;
+                file::make_folder(&made)?;
             }
             // Logs of a camera are nobody else's business either.
             file::private_folder(&folder)?;
             file::private_folder(&folder.join("tokens"))?;
             let lock = lock(&folder)?;
-            let identity = Identity { instance: instance(&folder)?, generation: generation(&folder)? };
+            let generation = generation(&folder)?;
+            let identity = Identity { instance: instance(&folder)?, generation, reserved: generation };
             Ok(Self { shared: Arc::new(Shared { folder, identity: Mutex::new(identity), _lock: lock }) })
         })
         .await
     }
 
-    /// The identity for the next dial: the generation is one higher than ever before, and on disk.
+    /// The identity for the next dial: the generation is higher than ever before, also after a restart.
     pub(crate) async fn next_dial(&self) -> Result<(InstanceId, u64), StateError> {
         let shared = self.shared.clone();
         blocking(move || {
             let mut identity = shared.identity.lock().unwrap_or_else(PoisonError::into_inner);
             let generation = identity.generation.saturating_add(1);
-            file::write(&shared.folder.join("generation"), generation.to_string().as_bytes())?;
+            if generation > identity.reserved {
+                let reserved = identity.generation.saturating_add(RESERVED);
+                file::write(&shared.folder.join("generation"), reserved.to_string().as_bytes())?;
+                identity.reserved = reserved;
+            }
             identity.generation = generation;
             Ok((identity.instance, generation))
         })
@@ -113,7 +123,7 @@ impl State {
     pub(crate) async fn tokens_in(folder: &Path, url: &url::Url) -> Result<Tokens, StateError> {
         let (folder, url) = (folder.join("tokens"), url.clone());
         blocking(move || {
-            fs::create_dir_all(&folder).map_err(failed(&folder))?;
+            file::make_folder(&folder)?;
             file::private_folder(&folder)?;
             Ok(Tokens::new(&folder, &url))
         })
@@ -180,14 +190,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_dial_is_one_higher_also_after_a_restart() {
+    async fn each_dial_is_higher_also_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(dir.path()).await.unwrap();
         let (instance, first) = state.next_dial().await.unwrap();
         assert_eq!((first, state.next_dial().await.unwrap().1), (1, 2));
         drop(state);
         let state = State::open(dir.path()).await.unwrap();
-        assert_eq!(state.next_dial().await.unwrap(), (instance, 3));
+        assert_eq!(state.next_dial().await.unwrap(), (instance, RESERVED + 1));
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_does_not_keep_a_running_agent_from_dialling() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("state");
+        let state = State::open(&folder).await.unwrap();
+        state.next_dial().await.unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(state.next_dial().await.unwrap().1, 2);
     }
 
     #[tokio::test]

@@ -43,9 +43,12 @@ pub(crate) enum WireError {
     /// The gateway broke the protocol.
     #[error("the gateway broke the protocol: {0}")]
     Violation(#[from] Violation),
-    /// The gateway broke the WebSocket protocol, or sent a text message.
+    /// The gateway broke the WebSocket protocol.
     #[error("the gateway broke the WebSocket protocol: {0}")]
     WebSocket(String),
+    /// The gateway sent a text message.
+    #[error("the gateway sent a text message")]
+    Text,
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(String),
@@ -60,6 +63,7 @@ impl WireError {
         match self {
             Self::Violation(violation) => Some(violation.close_code()),
             Self::WebSocket(_) => Some(1002),
+            Self::Text => Some(1003),
             Self::Encode(_) => Some(1011),
             Self::Broken(_) => None,
         }

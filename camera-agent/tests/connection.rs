@@ -8,7 +8,8 @@ use std::path::Path;
 use camera_agent::{AgentError, Config, StateError, config::GatewayConfig, enroll_at};
 use common::{Agent, Peer, TestGateway, camera, config, soon};
 use oriel_proto::{
-    AgentFrame, Call, GatewayFrame,
+    AgentFrame, Call, FailureCode, GatewayFrame,
+    call::{EventsCall, Order},
     frame::{Acked, Bound, Feature},
     limits::Limits,
 };
@@ -119,6 +120,32 @@ async fn stopping_closes_normally_and_frees_the_folder() {
     let (stopped, code) = tokio::join!(agent.stop(), peer.closed());
     stopped.unwrap();
     assert_eq!(code, 1000);
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_an_enrolment() {
+    let (dir, gateway) = (tempfile::tempdir().unwrap(), TestGateway::listen().await);
+    let agent = Agent::start(with_code(dir.path(), &gateway));
+    let _silent = gateway.connection().await;
+    agent.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_opened_stops_no_other_camera_and_is_tried_again() {
+    let (dir, gateway) = (tempfile::tempdir().unwrap(), TestGateway::listen().await);
+    let blocked = dir.path().join("cameras/porch.db");
+    std::fs::create_dir_all(&blocked).unwrap();
+    let cameras = vec![camera("porch", 0), camera("yard", 5)];
+    let _agent = Agent::start(config(dir.path(), &gateway, cameras));
+    let mut peer = gateway.agent().await;
+    let all = || Call::Events(EventsCall::all(Order::Asc));
+    let id = peer.ask("porch", all()).await;
+    assert_eq!(peer.failure(id).await, FailureCode::Internal);
+    let id = peer.ask("yard", all()).await;
+    peer.reply(id).await;
+    std::fs::remove_dir(&blocked).unwrap();
+    let id = peer.ask("porch", all()).await;
+    peer.reply(id).await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Agent, TestGateway, camera, config};
 use oriel_proto::{
-    Call, CameraId, FailureCode, GatewayFrame, RequestId,
+    AgentFrame, Call, CameraId, FailureCode, GatewayFrame, RequestId,
     call::{EventsCall, Order},
     encode,
     frame::{Bound, Request},
@@ -109,4 +109,35 @@ async fn a_second_welcome_is_closed_with_1002() {
         limits: oriel_proto::limits::Limits::default(),
     };
     assert_eq!(closed_for(encode(&GatewayFrame::Welcome(welcome)).unwrap()).await, 1002);
+}
+
+#[tokio::test]
+async fn a_text_message_is_closed_with_1003() {
+    let (dir, gateway) = (tempfile::tempdir().unwrap(), TestGateway::listen().await);
+    let _agent = Agent::start(config(dir.path(), &gateway, vec![camera("porch", 0)]));
+    let mut peer = gateway.agent().await;
+    peer.send_text("hello").await;
+    assert_eq!(peer.closed().await, 1003);
+}
+
+#[tokio::test]
+async fn an_unreadable_frame_ends_the_answer_that_it_names() {
+    let (dir, gateway) = (tempfile::tempdir().unwrap(), TestGateway::listen().await);
+    let _agent = Agent::start(config(dir.path(), &gateway, vec![camera("porch", 3_000)]));
+    let mut peer = gateway.agent().await;
+    let id = peer.ask("porch", Call::Events(EventsCall::all(Order::Asc))).await;
+    peer.find(|frame| matches!(frame, AgentFrame::Part { .. }).then_some(())).await;
+    let mut bytes = b"\x81\xa4Song\x81\xa2id\xc4\x10".to_vec();
+    bytes.extend(id.as_uuid().as_bytes());
+    peer.send_raw(bytes).await;
+    assert_eq!(peer.failure(id).await, FailureCode::Unsupported);
+    peer.send(GatewayFrame::Credit { id, bytes: 1 << 20 }).await;
+    let probe = peer.ask("porch", Call::Describe {}).await;
+    loop {
+        match peer.frame().await {
+            AgentFrame::Reply { id, .. } if id == probe => break,
+            AgentFrame::Part { .. } | AgentFrame::Done { .. } => panic!("it went on"),
+            _ => {}
+        }
+    }
 }

@@ -29,7 +29,11 @@ async fn it_enrols_and_runs_and_logs_no_secret_at_trace_level() {
     assert!(starter.contains("id = \"porch\"") && starter.contains("simulator"), "{starter}");
 
     let mut program = Command::new(env!("CARGO_BIN_EXE_camera-agent"));
-    program.current_dir(dir.path()).args(["run", "--log", "trace"]).kill_on_drop(true).stderr(Stdio::piped());
+    program
+        .current_dir(dir.path())
+        .args(["run", "--log", "trace,tungstenite::handshake=trace,tungstenite::protocol=trace"])
+        .kill_on_drop(true)
+        .stderr(Stdio::piped());
     let mut running = program.spawn().unwrap();
     let mut peer = gateway.agent().await;
     assert_eq!(peer.token, "oat_enrolled");
@@ -46,4 +50,39 @@ async fn it_enrols_and_runs_and_logs_no_secret_at_trace_level() {
         assert!(!logged.contains(secret), "{secret} is in the log");
     }
     assert!(!starter.contains("oat_"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_hung_disk_does_not_keep_the_program_from_stopping() {
+    let dir = tempfile::tempdir().unwrap();
+    let code = dir.path().join("code");
+    assert!(Command::new("mkfifo").arg(&code).status().await.unwrap().success());
+    let mut program = Command::new(env!("CARGO_BIN_EXE_camera-agent"));
+    program.current_dir(dir.path()).kill_on_drop(true).stderr(Stdio::null());
+    program.args(["run", "--gateway", "http://127.0.0.1:1", "--simulate", "porch", "--code-file", "code"]);
+    let mut running = program.spawn().unwrap();
+    // Opening this end waits for the other: from then on the agent reads what never comes.
+    let _silent = soon(tokio::fs::File::options().write(true).open(&code)).await.unwrap();
+    let id = running.id().unwrap().to_string();
+    assert!(Command::new("kill").arg(&id).status().await.unwrap().success());
+    assert!(soon(running.wait()).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_code_is_not_given_to_one_of_several_gateways() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_camera-agent"));
+    program.current_dir(dir.path()).kill_on_drop(true).args([
+        "run",
+        "--code",
+        "oen_once",
+        "--simulate",
+        "porch",
+    ]);
+    program.args(["--gateway", "http://127.0.0.1:1,http://127.0.0.1:2"]);
+    let ended = soon(program.output()).await.unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(!ended.status.success() && said.contains("a code is for one gateway"), "{said}");
+    assert!(!said.contains("oen_once"));
 }

@@ -147,3 +147,19 @@ async fn a_token_is_not_sent_to_whom_nobody_vouches_for() {
     let (stream, _) = soon(listener.accept()).await.unwrap();
     assert!(soon(TlsAcceptor::from(authority.server("localhost", 2999)).accept(stream)).await.is_err());
 }
+
+#[tokio::test]
+async fn a_gateway_without_tls_is_named_so() {
+    let gateway = common::TestGateway::listen().await;
+    let dir = tempfile::tempdir().unwrap();
+    let url = parse_gateway_url(&gateway.url().replace("ws:", "https:")).unwrap();
+    let with = GatewayConfig { code: Some("oen_once".into()), ..GatewayConfig::new(url) };
+    let plain = async {
+        let mut stream = gateway.connection().await;
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        stream
+    };
+    let (enrolled, _stream) = soon(async { tokio::join!(enroll_at(&with, dir.path()), plain) }).await;
+    let why = enrolled.unwrap_err().to_string();
+    assert!(why.contains("does not speak TLS"), "{why}");
+}

@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backoff::{Backoff, Ending},
+    backoff::{self, Backoff, Ending},
     camera::Camera,
     config::GatewayConfig,
     connect::{self, DialError, tls},
@@ -87,17 +87,21 @@ impl Dialer {
 
     /// Dials until `stop`.
     pub(super) async fn run(&mut self) {
-        while !self.stop.is_cancelled() {
+        let stop = self.stop.clone();
+        while !stop.is_cancelled() {
             let Some((index, at)) = self.next() else { return };
             tokio::select! {
                 () = sleep_until(at) => {}
-                () = self.stop.cancelled() => return,
+                () = stop.cancelled() => return,
             }
             let tried = self.attempt(index).await;
-            if self.stop.is_cancelled() {
+            if stop.is_cancelled() {
                 return;
             }
-            self.note(index, tried).await;
+            tokio::select! {
+                () = self.note(index, tried) => {}
+                () = stop.cancelled() => return,
+            }
             self.turn = (index + 1) % self.gateways.len();
         }
     }
@@ -115,7 +119,11 @@ impl Dialer {
     async fn attempt(&mut self, index: usize) -> Tried {
         let stop = self.stop.clone();
         let failed = |ending, why: String| Tried { ending, why, connected: Duration::ZERO };
-        let (token, hello) = match self.prepare(index).await {
+        let prepared = tokio::select! {
+            prepared = self.prepare(index) => prepared,
+            () = stop.cancelled() => return failed(Ending::Broken, "stopping".into()),
+        };
+        let (token, hello) = match prepared {
             Ok(Some(ready)) => ready,
             Ok(None) => {
                 let why = "there is no token for this gateway: run camera-agent enroll with a code from it";
@@ -125,7 +133,7 @@ impl Dialer {
         };
         let gateway = &mut self.gateways[index];
         let dialled = tokio::select! {
-            dialled = connect::dial(&gateway.config.url, gateway.tls.clone(), &token.secret) => dialled,
+            dialled = connect::dial(&gateway.config, gateway.tls.clone(), &token.secret) => dialled,
             () = stop.cancelled() => return failed(Ending::Broken, "stopping".into()),
         };
         let socket = match dialled {
@@ -199,6 +207,13 @@ impl Dialer {
         let gateway = &mut self.gateways[index];
         let wait = gateway.backoff.after(ending, connected, rand::random());
         gateway.ready_at = Instant::now() + wait;
+        let switch_at = Instant::now() + backoff::switch(rand::random());
+        for (other, gateway) in self.gateways.iter_mut().enumerate() {
+            if other != index {
+                gateway.ready_at = gateway.ready_at.max(switch_at);
+            }
+        }
+        let gateway = &self.gateways[index];
         tracing::warn!(gateway = %gateway.config.url, wait_s = wait.as_secs_f32(), "not connected: {why}");
     }
 }

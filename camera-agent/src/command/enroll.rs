@@ -30,7 +30,7 @@ pub(super) async fn run(options: Enroll) -> Result<(), String> {
         Err(e) => return Err(e.to_string()),
     };
     let state = files.state.or_else(|| existing.as_ref().map(|config| config.state.clone()));
-    let state = state.unwrap_or_else(|| Config::default().state);
+    let state = state.unwrap_or_else(|| Config::state_beside(&files.config, &Config::default().state));
     let enrolled = enroll_at(&gateway, &state).await.map_err(|e| e.to_string())?;
     say(&format!(
         "enrolled at {} as agent {}; the token is kept in {}",
@@ -44,7 +44,9 @@ pub(super) async fn run(options: Enroll) -> Result<(), String> {
             None => say(&format!("{} names this gateway and its cameras already", files.config.display())),
         },
         None => {
-            write_new(&files.config, &starter::whole(&state, &gateway, &enrolled))?;
+            // The file may lie elsewhere than what is relative here.
+            let kept = std::path::absolute(&state).unwrap_or_else(|_| state.clone());
+            write_new(&files.config, &starter::whole(&kept, &gateway, &enrolled))?;
             say(&format!("wrote {}; now run: camera-agent run --config {0}", files.config.display()))
         }
     }

@@ -9,21 +9,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Code, Files, Run, say};
 
-/// Runs the agent until SIGINT or SIGTERM.
+/// Runs the agent until SIGINT or SIGTERM; a second one does not wait for anything.
 pub(super) async fn run(options: Run) -> Result<(), String> {
     let config = configured(options)?;
     let stop = CancellationToken::new();
-    // Outside systemd there is nobody to tell.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let stopped = async {
         stop_asked().await;
-        tracing::info!("stopping");
+        tracing::info!("stopping; once more ends at once");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         stop.cancel();
-        std::future::pending::<()>().await;
+        stop_asked().await;
     };
+    // Outside systemd there is nobody to tell.
+    let opened = || drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
     tokio::select! {
-        ended = camera_agent::run(config, stop.clone()) => ended.map_err(|e| e.to_string()),
+        ended = camera_agent::run_then(config, stop.clone(), opened) => ended.map_err(|e| e.to_string()),
         () = stopped => Ok(()),
     }
 }
@@ -85,14 +85,17 @@ fn configured(options: Run) -> Result<Config, String> {
     Ok(config)
 }
 
-/// A code is one gateway's: the first that has none of its own.
+/// A code is one gateway's, and a stranger must not see it: with several it is not guessed whose.
 fn give_code(config: &mut Config, code: Code) -> Result<(), String> {
     if code.code.is_none() && code.code_file.is_none() {
         return Ok(());
     }
-    let open =
-        config.gateways.iter_mut().find(|gateway| gateway.code.is_none() && gateway.code_file.is_none());
-    let Some(gateway) = open else { return Err("there is no gateway that the code could be for".into()) };
+    let [gateway] = config.gateways.as_mut_slice() else {
+        return Err(format!(
+            "a code is for one gateway, and there are {}: use camera-agent enroll, or code of [[gateway]]",
+            config.gateways.len()
+        ));
+    };
     (gateway.code, gateway.code_file) = (code.code, code.code_file);
     Ok(())
 }

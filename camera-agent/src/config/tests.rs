@@ -72,3 +72,15 @@ fn no_secret_shows_in_debug_output_or_errors() {
     let password = refused(&GOOD.replace("wss://gateway.example", "https://me:oen_secret@gateway.example"));
     assert!(!password.contains("oen_secret"), "{password}");
 }
+
+#[test]
+fn a_relative_state_lies_beside_the_file_wherever_the_program_is_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("agent.toml");
+    for (said, meant) in [("", "camera-agent"), ("state = \"kept\"", "kept")] {
+        std::fs::write(&file, format!("{said}\n{GOOD}")).unwrap();
+        assert_eq!(Config::read(&file).unwrap().state, dir.path().join(meant));
+    }
+    std::fs::write(&file, format!("state = \"/var/lib/kept\"\n{GOOD}")).unwrap();
+    assert_eq!(Config::read(&file).unwrap().state, Path::new("/var/lib/kept"));
+}

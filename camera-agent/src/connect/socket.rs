@@ -93,7 +93,7 @@ fn received(message: Message) -> Result<Down, WireError> {
         Message::Ping(_) => Ok(Down::Ping),
         Message::Close(Some(close)) => Ok(Down::Closed(close.code.into(), close.reason.as_str().to_owned())),
         Message::Close(None) => Ok(Down::Closed(NO_CODE, String::new())),
-        Message::Text(_) | Message::Frame(_) => Err(WireError::WebSocket("a text message".to_owned())),
+        Message::Text(_) | Message::Frame(_) => Err(WireError::Text),
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustls::{
-    CertificateError, ClientConfig, Error as RustlsError, RootCertStore,
+    CertificateError, ClientConfig, Error as RustlsError, InvalidMessage, RootCertStore,
     crypto::CryptoProvider,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
@@ -88,6 +88,9 @@ pub(crate) fn beneath(host: &str, error: &(dyn std::error::Error + 'static)) -> 
 
 fn certificate(host: &str, error: &RustlsError) -> String {
     use CertificateError as C;
+    if matches!(error, RustlsError::InvalidMessage(InvalidMessage::InvalidContentType)) {
+        return format!("{host} does not speak TLS");
+    }
     let RustlsError::InvalidCertificate(why) = error else { return format!("no TLS with {host}: {error}") };
     let why = match why {
         C::UnknownIssuer | C::BadSignature => {

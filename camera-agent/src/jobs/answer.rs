@@ -5,6 +5,7 @@ use oriel_proto::{
     call::{EventCount, EventsCall},
     codec::encoded_len,
 };
+use tokio::sync::Semaphore;
 
 use super::{counts::Counts, outlet::Outlet};
 use crate::{
@@ -13,9 +14,14 @@ use crate::{
 };
 
 /// Answers `call` into `outlet`.
-pub(super) async fn answer(call: Call, camera: &Camera, outlet: &mut Outlet) -> Result<(), Failure> {
+pub(super) async fn answer(
+    call: Call,
+    camera: &Camera,
+    stretches: &Semaphore,
+    outlet: &mut Outlet,
+) -> Result<(), Failure> {
     match call {
-        Call::Events(call) => events(call, camera, outlet).await,
+        Call::Events(call) => events(call, camera, stretches, outlet).await,
         Call::Describe {} => describe(camera, outlet).await,
         Call::Images(_) | Call::Image(_) | Call::Snapshot(_) | Call::Live(_) => {
             Err(Failure::new(FailureCode::Unsupported, "this camera gives no pictures"))
@@ -34,9 +40,15 @@ async fn describe(camera: &Camera, outlet: &mut Outlet) -> Result<(), Failure> {
     }
 }
 
-async fn events(call: EventsCall, camera: &Camera, outlet: &mut Outlet) -> Result<(), Failure> {
+async fn events(
+    call: EventsCall,
+    camera: &Camera,
+    stretches: &Semaphore,
+    outlet: &mut Outlet,
+) -> Result<(), Failure> {
     let bucket_ms = call.bucket_ms;
     let mut query = camera.spool.query(call).await.map_err(unreadable)?;
+    let _room = stretches.acquire_many(query.stretches()).await;
     let mut list = Pieces::new(outlet);
     match bucket_ms {
         None => loop {

@@ -23,7 +23,9 @@ use tokio::{
 const CREDIT_WITHIN: Duration = Duration::from_secs(300);
 
 /// More credit than this is not kept, whatever the gateway sends.
-const MOST_CREDIT: usize = 1 << 30;
+const MOST_CREDIT: usize = 1 << 26;
+// A semaphore counts to an eighth of the word, and panics beyond it; devices have words of 32 bits.
+const _: () = assert!(MOST_CREDIT <= (u32::MAX >> 3) as usize);
 
 /// The smallest body of a Part that is taken from a gateway's limits: room for one large event.
 const LEAST_PART: usize = 4 << 10;
@@ -149,5 +151,22 @@ impl Outlet {
         self.started.0.store(true, Ordering::Relaxed);
         place.send(frame);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn credit_is_bounded_however_much_is_given() {
+        let credit = Credit::default();
+        for _ in 0..3 {
+            credit.add(u32::MAX);
+            assert_eq!(credit.0.available_permits(), MOST_CREDIT);
+        }
+        credit.take(1_000).await.unwrap();
+        credit.add(999);
+        assert_eq!(credit.0.available_permits(), MOST_CREDIT - 1);
     }
 }

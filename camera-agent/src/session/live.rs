@@ -18,12 +18,16 @@ use super::{
 };
 use crate::{
     camera::Camera,
+    foreign::tame,
     jobs::Jobs,
     wire::{Down, Wire, WireError},
 };
 
 /// How often Health is sent when nothing changes.
 const HEALTH_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// What a gateway says that is written down, per connection: one word for each camera that an agent may have, and some more.
+const SAID: u32 = 2_048;
 
 /// A connection that was welcomed.
 pub(super) struct Live<W> {
@@ -41,6 +45,8 @@ pub(super) struct Live<W> {
     seen: Vec<Option<(Epoch, Seq)>>,
     /// Whether nothing can change any more.
     deaf: bool,
+    /// How often the gateway said something for people.
+    said: u32,
 }
 
 impl<W: Wire> Live<W> {
@@ -58,6 +64,7 @@ impl<W: Wire> Live<W> {
             offset_ms,
             seen: setup.cameras.iter().map(|camera| camera.spool.place()).collect(),
             deaf: false,
+            said: 0,
             setup,
         }
     }
@@ -120,8 +127,9 @@ impl<W: Wire> Live<W> {
 
     /// Passes over a frame that cannot be read; who waits for its answer is told.
     fn skip(&mut self, tag: &str, id: Option<RequestId>, known: bool) -> Result<(), End> {
-        tracing::debug!(tag, "a frame was skipped");
+        tracing::debug!(tag = tame(tag), "a frame was skipped");
         let Some(id) = id.filter(|_| !known || tag == "Request") else { return Ok(()) };
+        self.jobs.cancel(id);
         let why =
             if known { "this agent cannot read the question" } else { "this agent does not know the frame" };
         self.outbox.push(AgentFrame::Fail(Fail::of(id, Failure::new(FailureCode::Unsupported, why))))
@@ -132,7 +140,7 @@ impl<W: Wire> Live<W> {
             GatewayFrame::Welcome(_) => Err(End::ours(1002, "the gateway said Welcome twice")),
             GatewayFrame::Bound(bound) => self.bound(bound),
             GatewayFrame::Refused { camera, code, message } => {
-                tracing::warn!(%camera, %code, "the gateway does not take this camera: {message}");
+                self.say(Some(&camera), code.as_str(), &message);
                 if let Some(uploads) = &mut self.uploads {
                     uploads.refused(&camera);
                 }
@@ -191,7 +199,7 @@ impl<W: Wire> Live<W> {
     }
 
     fn noticed(&mut self, notice: Notice) -> Result<(), End> {
-        tracing::warn!(code = %notice.code, camera = ?notice.camera, "the gateway says: {}", notice.message);
+        self.say(notice.camera.as_ref(), notice.code.as_str(), &notice.message);
         if let (NoticeCode::EpochConflict, Some(camera), Some(epoch)) =
             (notice.code, notice.camera, notice.epoch)
             && let Some(camera) = find(&self.setup.cameras, &camera)
@@ -199,6 +207,15 @@ impl<W: Wire> Live<W> {
             self.chores.supersede(camera, epoch);
         }
         self.bounded()
+    }
+
+    /// Writes down what the gateway says, but not without end.
+    fn say(&mut self, camera: Option<&CameraId>, code: &str, message: &str) {
+        self.said = self.said.saturating_add(1);
+        if self.said <= SAID {
+            let (code, message) = (tame(code), tame(message));
+            tracing::warn!(camera = camera.map(CameraId::as_str), code, "the gateway says: {message}");
+        }
     }
 
     /// A gateway that causes more work on the disk than the disk can do is cut off.
@@ -213,7 +230,7 @@ impl<W: Wire> Live<W> {
                 if let Some(index) = self.setup.cameras.iter().position(|known| *known.id() == camera) {
                     self.announce(index)?;
                 }
-                self.grown(&camera);
+                self.compared(&camera);
             }
             Done::Reconciled(camera, Err(e))
             | Done::Superseded(camera, Err(e))
@@ -225,7 +242,7 @@ impl<W: Wire> Live<W> {
                 });
                 self.upload(&camera, next)?;
             }
-            Done::Reconciled(camera, Ok(false)) => self.grown(&camera),
+            Done::Reconciled(camera, Ok(false)) => self.compared(&camera),
             Done::Token(Ok(())) | Done::Acknowledged(_, Ok(())) => {}
         }
         Ok(())
@@ -285,6 +302,12 @@ impl<W: Wire> Live<W> {
     fn grown(&mut self, camera: &CameraId) {
         if let Some(uploads) = &mut self.uploads {
             uploads.grown(camera);
+        }
+    }
+
+    fn compared(&mut self, id: &CameraId) {
+        if let (Some(uploads), Some(camera)) = (&mut self.uploads, find(&self.setup.cameras, id)) {
+            uploads.compared(id, |epoch| camera.spool.is_alive(epoch));
         }
     }
 

@@ -64,13 +64,13 @@ impl Source for Simulator {
         if total == 0 || !camera.spool.is_new() {
             return Ok(());
         }
-        let Some(now) = camera.spool.now() else { return Ok(()) };
+        let now = camera.spool.time();
         let mut left = total;
         while left > 0 {
             let count = left.min(BACKFILL_ROWS);
             let drafts = (0..count).map(|i| {
                 let ago = self.config.interval_ms.saturating_mul(left - i);
-                Draft { at: Some(now.as_of.before(Duration::from_millis(ago))), ..self.draft() }
+                Draft { at: Some(now.before(Duration::from_millis(ago))), ..self.draft() }
             });
             camera.spool.append(drafts.collect()).await?;
             left -= count;
@@ -100,7 +100,20 @@ fn seed_of(camera: &CameraId) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use oriel_proto::{
+        Timestamp,
+        call::{EventsCall, Order},
+    };
+    use tokio::sync::watch;
+
     use super::*;
+    use crate::{
+        config::{CameraConfig, SourceConfig},
+        spool::Clock,
+        state::State,
+    };
 
     fn story(seed: u64) -> Vec<Draft> {
         let config = SimulatorConfig { seed: Some(seed), ..SimulatorConfig::default() };
@@ -112,6 +125,29 @@ mod tests {
     fn one_seed_tells_one_story() {
         assert_eq!(story(7), story(7));
         assert_ne!(story(7), story(8));
+    }
+
+    #[tokio::test]
+    async fn events_of_the_past_are_one_interval_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path()).await.unwrap();
+        let simulator = SimulatorConfig { interval_ms: 500, backfill: 2_500, ..SimulatorConfig::default() };
+        let source = SourceConfig::Simulator(simulator.clone());
+        let config = CameraConfig { source, ..CameraConfig::simulated("porch".parse().unwrap()) };
+        let clock: Clock = Arc::new(|| Timestamp::from_millis(1_767_225_600_000));
+        let camera = Camera::open(config, &state, clock, watch::Sender::new(())).await.unwrap();
+        Simulator::new(&simulator, camera.id()).prepare(&camera).await.unwrap();
+        let mut query = camera.spool.query(EventsCall::all(Order::Asc)).await.unwrap();
+        let mut times = Vec::new();
+        loop {
+            let (page, ended) = query.page().await.unwrap();
+            times.extend(page.into_iter().map(|event| event.event.at));
+            if ended {
+                break;
+            }
+        }
+        assert_eq!(times.len(), 2_500);
+        assert!(times.windows(2).all(|pair| pair[1] == pair[0].after(Duration::from_millis(500))));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use oriel_proto::{Epoch, Timestamp, event::LossReason, frame::Upload};
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::{
     Clock, SpoolError,
@@ -17,12 +17,12 @@ use super::{
 };
 
 /// The version of the tables, in `user_version`.
-const TABLES: i64 = 1;
+const TABLES: i64 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE epoch (
         n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, first INTEGER NOT NULL, next INTEGER NOT NULL,
-        superseded INTEGER NOT NULL DEFAULT 0);
+        superseded INTEGER NOT NULL DEFAULT 0, said INTEGER);
     CREATE TABLE acked (id BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE event (
         epoch INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL,
@@ -32,6 +32,15 @@ const SCHEMA: &str = "
         id BLOB NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, from_at INTEGER NOT NULL,
         to_at INTEGER NOT NULL, why TEXT NOT NULL, PRIMARY KEY (id, first)) WITHOUT ROWID;
 ";
+
+/// What SQLite's journal shrinks to once its content is in the file.
+const JOURNAL_BYTES: i64 = 1 << 20;
+
+/// What turns the first version of the tables into the second.
+const SECOND: &str = "ALTER TABLE epoch ADD COLUMN said INTEGER;";
+
+/// How often it is noted what was said to be complete, while nothing is written.
+const NOTE_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// What a spool may hold.
 #[derive(Clone, Debug)]
@@ -50,6 +59,10 @@ pub(crate) struct Db {
     pub(crate) bounds: Bounds,
     pub(crate) clock: Clock,
     pub(crate) tidied: Timestamp,
+    /// What is on the disk of what was said to be complete.
+    pub(crate) noted: Timestamp,
+    /// Whether the file proved broken and could not be opened anew yet.
+    is_broken: bool,
     head: Arc<Mutex<Head>>,
     path: PathBuf,
 }
@@ -64,8 +77,12 @@ impl Db {
             Err(e) => return Err(failed(e)),
         };
         let (epochs, last_at) = load(&conn).map_err(failed)?;
-        let head = Arc::new(Mutex::new(Head::new(epochs, last_at)));
-        let mut db = Self { conn, bounds, clock, tidied: Timestamp::MIN, head, path: path.to_owned() };
+        let said = said(&conn).map_err(failed)?;
+        let mut head = Head::new(epochs, last_at);
+        head.keep_said(said);
+        let (head, path) = (Arc::new(Mutex::new(head)), path.to_owned());
+        let tidied = Timestamp::MIN;
+        let mut db = Self { conn, bounds, clock, tidied, noted: said, is_broken: false, head, path };
         if db.head().epochs.is_empty() {
             db.begin_epoch()?;
         }
@@ -73,16 +90,61 @@ impl Db {
         Ok(db)
     }
 
+    /// A spool whose file cannot be opened now: each use tries again.
+    pub(crate) fn shut(path: &Path, bounds: Bounds, clock: Clock) -> Result<Self, SpoolError> {
+        let head = Arc::new(Mutex::new(Head::new(Vec::new(), Timestamp::MIN)));
+        let (conn, path) = (Connection::open_in_memory()?, path.to_owned());
+        let never = Timestamp::MIN;
+        Ok(Self { conn, bounds, clock, tidied: never, noted: never, is_broken: true, head, path })
+    }
+
     /// Opens the file again after it turned out to be broken while in use.
     pub(crate) fn reopen(&mut self) -> Result<(), SpoolError> {
-        tracing::error!(path = %self.path.display(), "the spool is broken and is opened anew");
+        tracing::warn!(path = %self.path.display(), "the spool is opened anew");
+        self.is_broken = true;
         self.conn = Connection::open_in_memory().map_err(SpoolError::Sqlite)?;
         let fresh = Self::open(&self.path, self.bounds.clone(), self.clock.clone())?;
-        let Self { conn, head, .. } = fresh;
-        let opened = std::mem::replace(&mut *lock(&head), Head::new(Vec::new(), Timestamp::MIN));
-        self.conn = conn;
-        *lock(&self.head) = opened;
+        let Self { conn, head, noted, .. } = fresh;
+        let mut opened = std::mem::replace(&mut *lock(&head), Head::new(Vec::new(), Timestamp::MIN));
+        (self.conn, self.noted, self.is_broken) = (conn, noted, false);
+        let mut head = lock(&self.head);
+        opened.keep_said(head.said());
+        *head = opened;
         Ok(())
+    }
+
+    /// Whether the file proved broken and has still to be opened anew.
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    /// Notes what was said to be complete, so that a clock set back while the program is away writes nothing there; not at each
+    /// word, as devices wear out: what was said in the last minute may be forgotten.
+    pub(crate) fn note_said(&mut self) -> Result<(), SpoolError> {
+        let (said, n) = {
+            let head = self.head();
+            (head.said(), head.current().map(|epoch| epoch.n))
+        };
+        if said == Timestamp::MIN || (said >= self.noted && said.since(self.noted) < NOTE_EVERY) {
+            return Ok(());
+        }
+        self.conn.execute("UPDATE epoch SET said = ?2 WHERE n = ?1", params![n, said.as_micros()])?;
+        self.noted = said;
+        Ok(())
+    }
+
+    /// Notes events of `epoch` whose rows make no sense: they will never come.
+    pub(crate) fn note_unreadable(&self, epoch: Epoch, rows: &[(u64, Timestamp)]) {
+        let mut rows = rows.to_vec();
+        rows.sort_unstable();
+        for (seq, at) in &rows {
+            let known = losses::next(&self.conn, epoch, *seq);
+            if known.is_ok_and(|known| known.is_some_and(|known| known.first <= *seq)) {
+                continue;
+            }
+            let noted = losses::add(&self.conn, epoch, (*seq, *seq), (*at, *at), &LossReason::Unreadable);
+            tracing::error!(%epoch, seq, ?noted, "an event cannot be read");
+        }
     }
 
     /// The state in memory; held for moments only.
@@ -141,6 +203,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let conn = Connection::open(path)?;
     conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "journal_size_limit", JOURNAL_BYTES)?;
     // Thousands of spools share one process in the bench; a page of events needs little.
     conn.pragma_update(None, "cache_size", -256)?;
     conn.busy_timeout(std::time::Duration::from_secs(5))?;
@@ -149,11 +212,24 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
         conn.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {TABLES}; COMMIT;"))?;
         return Ok(conn);
     }
+    if version > TABLES {
+        let newer = format!("it was written by a newer version (tables {version}, known are {TABLES})");
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR),
+            Some(newer),
+        ));
+    }
     let sound: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if sound == "ok" { Ok(conn) } else { Err(broken()) }
+    if sound != "ok" {
+        return Err(broken());
+    }
+    if version < TABLES {
+        conn.execute_batch(&format!("BEGIN IMMEDIATE; {SECOND} PRAGMA user_version = {TABLES}; COMMIT;"))?;
+    }
+    Ok(conn)
 }
 
-fn broken() -> rusqlite::Error {
+pub(super) fn broken() -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), None)
 }
 
@@ -161,7 +237,6 @@ fn broken() -> rusqlite::Error {
 pub(crate) fn is_broken(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
-        || matches!(error, rusqlite::Error::FromSqlConversionFailure(..))
 }
 
 /// Moves a broken file aside, makes a new one, and notes in it what is known to be unreadable.
@@ -219,4 +294,11 @@ fn load(conn: &Connection) -> rusqlite::Result<(Vec<EpochHead>, Timestamp)> {
         _ => None,
     };
     Ok((epochs, last_at.unwrap_or(Timestamp::MIN)))
+}
+
+/// What was said to be complete of the present epoch.
+fn said(conn: &Connection) -> rusqlite::Result<Timestamp> {
+    let said =
+        conn.query_row("SELECT said FROM epoch ORDER BY n DESC LIMIT 1", [], |row| row.get(0)).optional()?;
+    Ok(said.flatten().map_or(Timestamp::MIN, Timestamp::from_micros))
 }

@@ -38,7 +38,7 @@ impl Db {
         }
         let Some(hash) = said.hash else { return Ok(false) };
         let own = rows::read(&self.conn, epoch, (said.seq, said.seq), false, 1, usize::MAX)?;
-        Ok(own.first().is_some_and(|own| digest(&own.event) != hash))
+        Ok(own.events.first().is_some_and(|own| digest(&own.event) != hash))
     }
 
     /// Notes that everything of `epoch` up to `seq` is safe; never lowers it.
@@ -67,7 +67,7 @@ impl Db {
         let n = insert_epoch(&tx, id, 1)?;
         tx.execute("UPDATE epoch SET next = ?2 WHERE n = ?1", params![n, signed(moved + 1)])?;
         tx.execute(
-            "UPDATE event SET epoch = ?1, seq = seq - ?2, was_epoch = ?3, was_seq = seq WHERE epoch = ?4 AND seq >= ?5",
+            "UPDATE event SET epoch = ?1, seq = seq - ?2, was_epoch = coalesce(was_epoch, ?3), was_seq = coalesce(was_seq, seq) WHERE epoch = ?4 AND seq >= ?5",
             params![n, signed(first - 1), old.id.as_uuid().into_bytes(), old.n, signed(first)],
         )?;
         tx.execute(

@@ -50,6 +50,16 @@ impl Head {
         Self { epochs, last_at, bytes: 0, said: Timestamp::MIN, writing: None }
     }
 
+    /// The latest time said to be complete.
+    pub(crate) const fn said(&self) -> Timestamp {
+        self.said
+    }
+
+    /// Keeps a promise of an earlier run of the program, or of the file before it was opened anew.
+    pub(crate) fn keep_said(&mut self, said: Timestamp) {
+        self.said = self.said.max(said);
+    }
+
     /// The epoch that events are written to.
     pub(crate) fn current(&self) -> Option<&EpochHead> {
         self.epochs.last()

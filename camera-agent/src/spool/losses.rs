@@ -13,20 +13,20 @@ const EMPTY_EPOCHS: i64 = 256;
 
 /// Notes that `range` of `epoch`, written within `times`, will never come; grows the stretch before it when that has the same reason.
 pub(crate) fn add(
-    tx: &Transaction<'_>,
+    conn: &Connection,
     epoch: Epoch,
     range: (Seq, Seq),
     times: (Timestamp, Timestamp),
     why: &LossReason,
 ) -> rusqlite::Result<()> {
     let id = epoch.as_uuid().into_bytes();
-    let grown = tx
+    let grown = conn
         .prepare_cached(
             "UPDATE lost SET last = ?3, to_at = max(to_at, ?4) WHERE id = ?1 AND last = ?2 AND why = ?5",
         )?
         .execute(params![id, signed(range.0 - 1), signed(range.1), times.1.as_micros(), why.as_str()])?;
     if grown == 0 {
-        tx.prepare_cached("INSERT OR REPLACE INTO lost (id, first, last, from_at, to_at, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        conn.prepare_cached("INSERT OR REPLACE INTO lost (id, first, last, from_at, to_at, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
             .execute(params![
                 id,
                 signed(range.0),

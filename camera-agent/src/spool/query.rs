@@ -91,8 +91,7 @@ impl Plan {
 
     /// The next event in order, whether wanted or not.
     fn step(&mut self, db: &Db) -> Result<Option<LoggedEvent>, SpoolError> {
-        let runs = u32::try_from(self.runs.len().max(1)).unwrap_or(u32::MAX);
-        let rows = (PAGE_ROWS / runs).max(16);
+        let rows = (PAGE_ROWS / self.stretches()).max(16);
         for run in &mut self.runs {
             run.fill(db, rows, PAGE_BYTES)?;
         }
@@ -119,6 +118,11 @@ impl Plan {
     fn end(&mut self, more: bool) {
         self.ended = true;
         self.more = more;
+    }
+
+    /// How many epochs are read side by side, at least one.
+    pub(crate) fn stretches(&self) -> u32 {
+        u32::try_from(self.runs.len().max(1)).unwrap_or(u32::MAX)
     }
 
     /// Whether every event wanted has been returned.

@@ -9,9 +9,6 @@ use super::{Draft, head::EpochHead};
 /// The columns that [`event`] reads, in its order.
 pub(crate) const COLUMNS: &str = "seq, at, kind, severity, description, data, image_at, was_epoch, was_seq";
 
-/// The longest kind or severity in bytes: words, not texts.
-const WORD_BYTES: usize = 64;
-
 /// The event in a row of [`COLUMNS`], with its number.
 pub(crate) fn event(row: &Row<'_>) -> rusqlite::Result<(Seq, Event)> {
     let data: Option<String> = row.get(5)?;
@@ -54,11 +51,10 @@ pub(crate) fn signed(number: u64) -> i64 {
 
 /// The event that a draft becomes at `at`.
 pub(crate) fn finished(draft: Draft, at: Timestamp) -> Event {
-    let word = |word: &str| word[..word.floor_char_boundary(WORD_BYTES)].to_owned();
     Event {
         at,
-        kind: Kind::from(word(draft.kind.as_str()).as_str()),
-        severity: Severity::from(word(draft.severity.as_str()).as_str()),
+        kind: draft.kind,
+        severity: draft.severity,
         description: draft.description,
         data: draft.data,
         image_at: draft.image_at,
@@ -89,6 +85,15 @@ pub(crate) fn insert(tx: &Transaction<'_>, epoch: i64, seq: Seq, event: &Event) 
     Ok(())
 }
 
+/// What was read of an epoch.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// The events, in the direction asked for.
+    pub(crate) events: Vec<LoggedEvent>,
+    /// Numbers and times of rows that make no sense.
+    pub(crate) unreadable: Vec<(Seq, Timestamp)>,
+}
+
 /// The events of `epoch` from `first` to `last`, in that direction, at most `rows` of them and about `bytes` bytes of text.
 pub(crate) fn read(
     conn: &Connection,
@@ -97,23 +102,40 @@ pub(crate) fn read(
     desc: bool,
     rows: u32,
     bytes: usize,
-) -> rusqlite::Result<Vec<LoggedEvent>> {
+) -> rusqlite::Result<Found> {
     let direction = if desc { "DESC" } else { "ASC" };
     let sql = format!(
         "SELECT {COLUMNS} FROM event WHERE epoch = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq {direction} LIMIT ?4"
     );
     let mut statement = conn.prepare_cached(&sql)?;
     let mut found = statement.query(params![epoch.n, signed(range.0), signed(range.1), rows])?;
-    let (mut events, mut size) = (Vec::new(), 0);
+    let (mut read, mut size) = (Found::default(), 0);
     while let Some(row) = found.next()? {
-        let (seq, event) = event(row)?;
+        let (seq, event) = match event(row) {
+            Ok(event) => event,
+            Err(e) if is_senseless(&e) => {
+                let at = Timestamp::from_micros(row.get(1).unwrap_or_default());
+                read.unreadable.push((unsigned(row.get(0)?), at));
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
         size += event.description.len() + row.get_ref(5)?.as_str_or_null()?.map_or(0, str::len);
-        events.push(LoggedEvent { epoch: epoch.id, seq, event });
+        read.events.push(LoggedEvent { epoch: epoch.id, seq, event });
         if size >= bytes {
             break;
         }
     }
-    Ok(events)
+    Ok(read)
+}
+
+/// Whether one row holds what nobody wrote, while the file as a whole is sound.
+const fn is_senseless(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error as E;
+    matches!(
+        error,
+        E::FromSqlConversionFailure(..) | E::InvalidColumnType(..) | E::IntegralValueOutOfRange(..)
+    )
 }
 
 /// The time of one event, if it is there.

@@ -73,6 +73,8 @@ impl Run {
         while self.buffer.is_empty() {
             let Some(range) = self.todo.pop_front() else { return Ok(()) };
             let read = rows::read(&db.conn, &self.epoch, (range.first, range.last), self.desc, rows, bytes)?;
+            db.note_unreadable(self.epoch.id, &read.unreadable);
+            let read = read.events;
             self.note_missed(range, &read);
             if let Some(last) = read.last() {
                 let rest = if self.desc {
@@ -89,16 +91,24 @@ impl Run {
         Ok(())
     }
 
-    /// Notes what of `range` was dropped by the spool since the answer began.
-    fn note_missed(&mut self, range: SeqRange, read: &[LoggedEvent]) {
-        let expected = if self.desc { range.last } else { range.first };
-        let missed = match read.first() {
-            None => range,
-            Some(found) if found.seq == expected => return,
-            Some(found) if self.desc => SeqRange { first: found.seq + 1, last: range.last },
-            Some(found) => SeqRange { first: range.first, last: found.seq - 1 },
-        };
-        self.missed.push(missed);
+    /// Notes what of `range` is not there: dropped by the spool since the answer began, or unreadable.
+    fn note_missed(&mut self, mut range: SeqRange, read: &[LoggedEvent]) {
+        if read.is_empty() {
+            self.missed.push(range);
+        }
+        for found in read {
+            if self.desc {
+                if found.seq < range.last {
+                    self.missed.push(SeqRange { first: found.seq + 1, last: range.last });
+                }
+                range.last = found.seq.saturating_sub(1);
+            } else {
+                if found.seq > range.first {
+                    self.missed.push(SeqRange { first: range.first, last: found.seq - 1 });
+                }
+                range.first = found.seq + 1;
+            }
+        }
     }
 
     /// The numbers that the answer is complete for so far.

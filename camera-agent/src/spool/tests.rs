@@ -1,5 +1,6 @@
 //! Promises of the spool.
 
+mod broken;
 mod order;
 mod truth;
 

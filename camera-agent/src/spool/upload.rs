@@ -36,7 +36,7 @@ impl Db {
     ) -> Result<Option<Next>, SpoolError> {
         let epochs = self.head().epochs.clone();
         for epoch in epochs.iter().filter(|epoch| !epoch.superseded) {
-            let from = sent(epoch.id) + 1;
+            let from = sent(epoch.id).saturating_add(1);
             if from >= epoch.next {
                 continue;
             }
@@ -49,8 +49,16 @@ impl Db {
                 let as_of = head.as_of(now);
                 (head.find(epoch.id).map_or(epoch.next, |epoch| epoch.next), as_of)
             };
-            let rows = rows::read(&self.conn, epoch, (from, next - 1), false, BATCH_ROWS, bytes)?;
-            let events = rows.into_iter().map(|logged| logged.event).collect();
+            let found = rows::read(&self.conn, epoch, (from, next - 1), false, BATCH_ROWS, bytes)?;
+            self.note_unreadable(epoch.id, &found.unreadable);
+            let first = found.events.first().map(|event| event.seq);
+            if first != Some(from) {
+                let senseless = found.unreadable.iter().map(|(seq, _)| *seq).max();
+                let last = first.map(|first| first - 1).or(senseless).unwrap_or(next - 1);
+                return Ok(Some(Next::Lost(self.lost_before(epoch.id, from, last)?)));
+            }
+            let unbroken = found.events.into_iter().zip(from..).take_while(|(event, seq)| event.seq == *seq);
+            let events = unbroken.map(|(logged, _)| logged.event).collect();
             return Ok(Some(Next::Events { epoch: epoch.id, first: from, events, next, as_of }));
         }
         Ok(None)

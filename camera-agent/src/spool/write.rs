@@ -16,6 +16,9 @@ use super::{
 /// Events dropped at a time when the spool is full: a few pages, so that a full spool does not pay at every event.
 const DROP_ROWS: u64 = 64;
 
+/// Events dropped in one transaction because they are too old.
+const DROP_OLD_ROWS: u64 = 1_000;
+
 /// How often age is looked at.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
@@ -36,7 +39,10 @@ impl Db {
         let written = self.insert(drafts, now, floor);
         self.head().end_write();
         let ids = written?;
-        self.keep_bounds(now)?;
+        // The events are safe: whoever wrote them must not write them again because something else failed.
+        if let Err(e) = self.keep_bounds(now) {
+            tracing::warn!("the oldest events could not be dropped: {e}");
+        }
         Ok(ids)
     }
 
@@ -48,6 +54,7 @@ impl Db {
     ) -> Result<Vec<EventId>, SpoolError> {
         let Some(epoch) = self.head().current().copied() else { return Err(SpoolError::NoEpoch) };
         let (mut at, mut seq) = (floor, epoch.next);
+        let said = Some(self.head().said()).filter(|said| *said != Timestamp::MIN);
         let tx = self.conn.transaction()?;
         let mut ids = Vec::with_capacity(drafts.len());
         for draft in drafts {
@@ -56,9 +63,13 @@ impl Db {
             ids.push(EventId { epoch: epoch.id, seq });
             seq += 1;
         }
-        tx.prepare_cached("UPDATE epoch SET next = ?2 WHERE n = ?1")?
-            .execute(params![epoch.n, signed(seq)])?;
+        tx.prepare_cached("UPDATE epoch SET next = ?2, said = ?3 WHERE n = ?1")?.execute(params![
+            epoch.n,
+            signed(seq),
+            said.map(Timestamp::as_micros)
+        ])?;
         tx.commit()?;
+        self.noted = said.unwrap_or(self.noted);
         let mut head = self.head();
         head.last_at = head.last_at.max(at);
         if let Some(epoch) = head.find(epoch.id) {
@@ -76,7 +87,7 @@ impl Db {
             self.tidied = now;
             self.drop_old(now)?;
         }
-        Ok(())
+        self.note_said()
     }
 
     /// Drops some of the oldest events; false when only one is left.
@@ -106,8 +117,12 @@ impl Db {
             if !epoch.is_free(last, &self.bounds.upload) {
                 last = last.min(epoch.acked);
             }
-            if last >= epoch.first {
-                self.drop_through(epoch, last)?;
+            // In steps, so that what a long outage left does not fill the disk once more on its way out.
+            let mut step = *epoch;
+            while last >= step.first {
+                let until = last.min(step.first + DROP_OLD_ROWS - 1);
+                self.drop_through(&step, until)?;
+                step.first = until + 1;
             }
         }
         Ok(())

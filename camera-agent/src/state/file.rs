@@ -44,6 +44,14 @@ pub(super) fn remove(path: &Path) -> Result<(), StateError> {
     }
 }
 
+/// Makes a folder and those above it, for good.
+pub(super) fn make_folder(path: &Path) -> Result<(), StateError> {
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    fs::create_dir_all(path).map_err(failed(path))?;
+    missing.into_iter().try_for_each(sync_folder)
+}
+
 /// Makes a folder readable by its owner alone.
 pub(super) fn private_folder(path: &Path) -> Result<(), StateError> {
     #[cfg(unix)]
@@ -58,6 +66,7 @@ pub(super) fn private_folder(path: &Path) -> Result<(), StateError> {
 fn sync_folder(path: &Path) -> Result<(), StateError> {
     match path.parent() {
         Some(folder) if cfg!(unix) => {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed(folder))
         }
         _ => Ok(()),

@@ -1,8 +1,12 @@
 //! The tokens for one gateway: the one that was accepted, and a rotated one that has not been used yet.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use oriel_proto::Secret;
+use tokio::sync::Mutex;
 use url::Url;
 
 use super::{StateError, blocking, file};
@@ -21,12 +25,15 @@ pub(crate) struct Token {
 pub(crate) struct Tokens {
     accepted: PathBuf,
     fresh: PathBuf,
+    /// One writer at a time, in order of arrival.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Tokens {
     pub(super) fn new(folder: &Path, url: &Url) -> Self {
         let name = file_name(url);
-        Self { accepted: folder.join(&name), fresh: folder.join(format!("{name}.next")) }
+        let (accepted, fresh) = (folder.join(&name), folder.join(format!("{name}.next")));
+        Self { accepted, fresh, turn: Arc::default() }
     }
 
     /// The token to dial with: the rotated one unless it was refused, then the accepted one; none before enrolment.
@@ -40,10 +47,19 @@ impl Tokens {
         .await
     }
 
+    /// Proves that a token can be kept, before a code is used up for one.
+    pub(crate) async fn probe(&self) -> Result<(), StateError> {
+        self.write(|this| {
+            let probe = this.accepted.with_added_extension("probe");
+            file::write(&probe, b"a token has room here, and may be a little longer than this")?;
+            file::remove(&probe)
+        })
+        .await
+    }
+
     /// Keeps the first token of an enrolment.
     pub(crate) async fn store(&self, token: Secret) -> Result<(), StateError> {
-        let this = self.clone();
-        blocking(move || {
+        self.write(move |this| {
             file::write(&this.accepted, token.expose().as_bytes())?;
             file::remove(&this.fresh)
         })
@@ -52,18 +68,38 @@ impl Tokens {
 
     /// Keeps a rotated token beside the old one until it has been accepted.
     pub(crate) async fn rotate(&self, token: Secret) -> Result<(), StateError> {
-        let this = self.clone();
-        blocking(move || file::write(&this.fresh, token.expose().as_bytes())).await
+        self.write(move |this| file::write(&this.fresh, token.expose().as_bytes())).await
     }
 
     /// The gateway accepted `token`: a rotated one replaces the old, the old one ends a rotated one that was refused.
     pub(crate) async fn accepted(&self, token: &Token) -> Result<(), StateError> {
-        let (this, fresh) = (self.clone(), token.fresh);
-        blocking(
-            move || {
-                if fresh { file::rename(&this.fresh, &this.accepted) } else { file::remove(&this.fresh) }
-            },
-        )
+        let token = token.clone();
+        self.write(move |this| {
+            if !token.fresh {
+                return file::remove(&this.fresh);
+            }
+            // The next rotation may have come meanwhile, and nobody has accepted that one.
+            match read(&this.fresh)? {
+                Some(fresh) if fresh.expose() == token.secret.expose() => {
+                    file::rename(&this.fresh, &this.accepted)
+                }
+                _ => file::write(&this.accepted, token.secret.expose().as_bytes()),
+            }
+        })
+        .await
+    }
+
+    /// Runs `work` off the runtime once nobody else writes these tokens.
+    async fn write(
+        &self,
+        work: impl FnOnce(&Self) -> Result<(), StateError> + Send + 'static,
+    ) -> Result<(), StateError> {
+        let (this, turn) = (self.clone(), self.turn.clone().lock_owned().await);
+        blocking(move || {
+            let done = work(&this);
+            drop(turn);
+            done
+        })
         .await
     }
 }
@@ -123,6 +159,36 @@ mod tests {
         let old = tokens.current(true).await.unwrap().unwrap();
         tokens.accepted(&old).await.unwrap();
         assert_eq!(current(&tokens, false).await, "oat_old");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_nobody_accepted_never_replaces_the_accepted_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let tokens = tokens(dir.path());
+        tokens.store("oat_old".into()).await.unwrap();
+        tokens.rotate("oat_new".into()).await.unwrap();
+        let new = tokens.current(false).await.unwrap().unwrap();
+        tokens.rotate("oat_newer".into()).await.unwrap();
+        tokens.accepted(&new).await.unwrap();
+        assert_eq!(current(&tokens, true).await, "oat_new");
+        assert_eq!(current(&tokens, false).await, "oat_newer");
+    }
+
+    #[tokio::test]
+    async fn the_last_of_many_rotations_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let tokens = tokens(dir.path());
+        let rotations = (0..20).map(|i| tokens.rotate(format!("oat_{i}").into()));
+        assert!(futures_util::future::join_all(rotations).await.iter().all(Result::is_ok));
+        assert_eq!(current(&tokens, false).await, "oat_19");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_keep_a_token_is_found_out_before() {
+        let dir = tempfile::tempdir().unwrap();
+        tokens(dir.path()).probe().await.unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        tokens(&dir.path().join("gone")).probe().await.unwrap_err();
     }
 
     #[cfg(unix)]

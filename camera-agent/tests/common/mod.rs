@@ -194,6 +194,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         soon(self.socket.send(Message::Binary(bytes.into()))).await.unwrap();
     }
 
+    pub(crate) async fn send_text(&mut self, text: &str) {
+        soon(self.socket.send(Message::text(text))).await.unwrap();
+    }
+
     pub(crate) async fn close(mut self, code: u16) {
         let close = CloseFrame { code: CloseCode::from(code), reason: "".into() };
         soon(self.socket.close(Some(close))).await.unwrap();

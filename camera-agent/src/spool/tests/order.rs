@@ -107,6 +107,17 @@ async fn an_acknowledgement_never_falls() {
 }
 
 #[tokio::test]
+async fn what_was_committed_is_never_reported_as_failed() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
+    let spool = open(dir.path(), Bounds { bytes: 1, ..bounds() }, &clock).await;
+    let other = rusqlite::Connection::open(dir.path().join("porch.db")).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'no'); END";
+    other.execute_batch(refuse).unwrap();
+    let ids = spool.append(vec![draft("a"), draft("b")]).await.unwrap();
+    assert_eq!(spool.place(), Some((ids[1].epoch, 3)));
+}
+
+#[tokio::test]
 async fn an_upload_brings_what_was_lost_before_what_is_kept() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
     let spool = open(dir.path(), Bounds { bytes: 96 << 10, ..bounds() }, &clock).await;

@@ -1,0 +1,105 @@
+//! Promises about files that cannot be trusted, and about time across restarts.
+
+use super::{super::Next, *};
+use crate::spool::{SpoolError, db};
+
+fn beside(dir: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(dir.join("porch.db")).unwrap()
+}
+
+#[tokio::test]
+async fn what_was_said_to_be_complete_stays_so_after_a_restart() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
+    let spool = open(dir.path(), bounds(), &clock).await;
+    let id = spool.append(vec![draft("x")]).await.unwrap()[0];
+    clock.set(600_000);
+    let said = all(&spool).await.1.as_of;
+    std::mem::forget(spool);
+    clock.set(599_000);
+    let spool = open(dir.path(), bounds(), &clock).await;
+    let held = spool.append(vec![draft("held")]).await.unwrap()[0];
+    assert_eq!(held.epoch, id.epoch);
+    assert!(all(&spool).await.0[1].event.at > said);
+    std::mem::forget(spool);
+    clock.set(300_000);
+    let spool = open(dir.path(), bounds(), &clock).await;
+    assert_ne!(spool.append(vec![draft("back")]).await.unwrap()[0].epoch, id.epoch);
+}
+
+#[tokio::test]
+async fn what_was_said_to_be_complete_stays_so_when_the_file_is_opened_anew() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
+    let spool = open(dir.path(), bounds(), &clock).await;
+    let said = spool.now().unwrap().as_of;
+    spool.with(|_| Err::<(), _>(SpoolError::Sqlite(db::broken()))).await.unwrap_err();
+    spool.append(vec![draft("x")]).await.unwrap();
+    assert!(all(&spool).await.0[0].event.at > said);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_anew_is_tried_again() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
+    let (here, away) = (dir.path().join("here"), dir.path().join("away"));
+    std::fs::create_dir(&here).unwrap();
+    let spool = open(&here, bounds(), &clock).await;
+    spool.append(vec![draft("x")]).await.unwrap();
+    std::fs::rename(&here, &away).unwrap();
+    spool.with(|_| Err::<(), _>(SpoolError::Sqlite(db::broken()))).await.unwrap_err();
+    assert!(matches!(spool.append(vec![draft("y")]).await, Err(SpoolError::Open { .. })));
+    std::fs::rename(&away, &here).unwrap();
+    spool.append(vec![draft("z")]).await.unwrap();
+    assert_eq!(all(&spool).await.0.len(), 2);
+}
+
+#[tokio::test]
+async fn one_senseless_row_is_lost_and_the_others_are_not() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
+    let spool = open(dir.path(), bounds(), &clock).await;
+    let epoch = spool.append((0..4).map(|i| draft(&i.to_string())).collect()).await.unwrap()[0].epoch;
+    beside(dir.path()).execute("UPDATE event SET data = '{' WHERE seq IN (2, 3)", []).unwrap();
+    for order in [Order::Asc, Order::Desc] {
+        let (mut list, end) = ask(&spool, EventsCall::all(order)).await;
+        list.sort_by_key(|event| event.seq);
+        assert_eq!(list.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 4]);
+        assert_eq!(
+            end.scanned.iter().map(|part| (part.first, part.last)).collect::<Vec<_>>(),
+            [(1, 1), (4, 4)]
+        );
+        assert_eq!((end.lost[0].first, end.lost[0].last), (2, 3));
+        assert_eq!(end.lost[0].why, LossReason::Unreadable);
+    }
+    let Some(Next::Events { events, .. }) = spool.next_upload(vec![], 8_000).await.unwrap() else {
+        panic!("what comes before it goes up")
+    };
+    assert_eq!(events.len(), 1);
+    let Some(Next::Lost(lost)) = spool.next_upload(vec![(epoch, 1)], 8_000).await.unwrap() else {
+        panic!("then the gap")
+    };
+    assert_eq!((lost.first, lost.last, lost.why), (2, 3, LossReason::Unreadable));
+    let rest = spool.next_upload(vec![(epoch, 3)], 8_000).await.unwrap();
+    assert!(matches!(rest, Some(Next::Events { first: 4, .. })), "{rest:?}");
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_version_is_refused() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
+    drop(open(dir.path(), bounds(), &clock).await);
+    beside(dir.path()).pragma_update(None, "user_version", 99).unwrap();
+    let path = dir.path().join("porch.db");
+    let opened = Spool::open(&path, bounds(), clock.clock(), watch::Sender::new(())).await;
+    let why = opened.unwrap_err().to_string();
+    assert!(why.contains("newer version") && path.exists(), "{why}");
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_version_is_read_on() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
+    let spool = open(dir.path(), bounds(), &clock).await;
+    spool.append(vec![draft("old")]).await.unwrap();
+    drop(spool);
+    let first = "ALTER TABLE epoch DROP COLUMN said; PRAGMA user_version = 1;";
+    beside(dir.path()).execute_batch(first).unwrap();
+    let spool = open(dir.path(), bounds(), &clock).await;
+    spool.append(vec![draft("new")]).await.unwrap();
+    assert_eq!(all(&spool).await.0.len(), 2);
+}
