@@ -15,9 +15,6 @@ use tokio::task::spawn_blocking;
 
 pub(crate) use self::tokens::{Token, Tokens};
 
-/// Generations taken at once, so that a full or failing disk does not keep a running agent from dialling.
-const RESERVED: u64 = 1_000;
-
 /// Why a state folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -62,8 +59,6 @@ struct Shared {
 struct Identity {
     instance: InstanceId,
     generation: u64,
-    /// Generations up to this one are taken on disk.
-    reserved: u64,
 }
 
 impl State {
@@ -78,23 +73,22 @@ impl State {
             file::private_folder(&folder)?;
             file::private_folder(&folder.join("tokens"))?;
             let lock = lock(&folder)?;
-            let generation = generation(&folder)?;
-            let identity = Identity { instance: instance(&folder)?, generation, reserved: generation };
+            let identity = Identity { instance: instance(&folder)?, generation: generation(&folder)? };
             Ok(Self { shared: Arc::new(Shared { folder, identity: Mutex::new(identity), _lock: lock }) })
         })
         .await
     }
 
-    /// The identity for the next dial: the generation is higher than ever before, also after a restart.
+    /// The identity for the next dial: the generation is one higher than ever before, and on disk. A disk that takes no more does
+    /// not keep a running agent from dialling: the count goes on in memory.
     pub(crate) async fn next_dial(&self) -> Result<(InstanceId, u64), StateError> {
         let shared = self.shared.clone();
         blocking(move || {
             let mut identity = shared.identity.lock().unwrap_or_else(PoisonError::into_inner);
             let generation = identity.generation.saturating_add(1);
-            if generation > identity.reserved {
-                let reserved = identity.generation.saturating_add(RESERVED);
-                file::write(&shared.folder.join("generation"), reserved.to_string().as_bytes())?;
-                identity.reserved = reserved;
+            let path = shared.folder.join("generation");
+            if let Err(error) = file::write(&path, generation.to_string().as_bytes()) {
+                tracing::warn!(%error, "the count of dials cannot be written, and goes on in memory");
             }
             identity.generation = generation;
             Ok((identity.instance, generation))
@@ -190,14 +184,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_dial_is_higher_also_after_a_restart() {
+    async fn each_dial_is_one_higher_also_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(dir.path()).await.unwrap();
         let (instance, first) = state.next_dial().await.unwrap();
         assert_eq!((first, state.next_dial().await.unwrap().1), (1, 2));
         drop(state);
         let state = State::open(dir.path()).await.unwrap();
-        assert_eq!(state.next_dial().await.unwrap(), (instance, RESERVED + 1));
+        assert_eq!(state.next_dial().await.unwrap(), (instance, 3));
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use tracing_subscriber::{
 /// them, tokens included.
 const OURS: [&str; 4] = ["oriel", "oriel_gateway", "oriel_proto", "camera_agent"];
 
-/// What `text` says, but below `info` only what [`OURS`] say.
+/// What `text` says, but below `info` only what the programs of this project say.
 ///
 /// # Errors
 /// Says what is wrong with `text`.
