@@ -92,6 +92,10 @@ impl Device {
     pub(crate) fn copy(&self) -> Self {
         let copy = Self::new();
         copy_folder(self.folder.path(), copy.folder.path());
+        // On another machine the same path would be another folder.
+        let (here, there) = (self.folder.path().to_str().unwrap(), copy.folder.path().to_str().unwrap());
+        let config = fs::read_to_string(copy.path("agent.toml")).unwrap().replace(here, there);
+        fs::write(copy.path("agent.toml"), config).unwrap();
         copy
     }
 
