@@ -129,7 +129,7 @@ async fn large_answers_take_turns_and_a_small_one_overtakes_them() {
             small = Some(peer.ask("porch", Call::Describe {}).await);
         }
     }
-    // A turn is passed over while its answer reads on, so how even they are depends on the disk; that both go on does not.
+    // That both go on, not that their turns are even: 25 to 15 was seen, and the reason is not yet known.
     let (one, two) = (parts[&first], parts[&second]);
     assert!(one.min(two) >= 5, "{one} and {two} are no turns");
 }
