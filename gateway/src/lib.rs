@@ -63,6 +63,7 @@ use self::{
     access::{Access, AccessError},
     cameras::Cameras,
     config::Config,
+    io::Listen,
     metrics::Metrics,
     registry::Registry,
     relay::Relay,
@@ -117,11 +118,11 @@ pub enum StartError {
 
 /// Where a gateway listens.
 #[derive(Debug)]
-pub struct Listeners {
+pub struct Listeners<L = TcpListener> {
     /// For the API and the agents.
-    pub main: TcpListener,
+    pub main: L,
     /// For `/metrics` without a key.
-    pub metrics: Option<TcpListener>,
+    pub metrics: Option<L>,
 }
 
 impl Gateway {
@@ -185,7 +186,7 @@ impl Gateway {
     }
 
     /// Serves until `stop`; then lets open answers finish, ends every socket and task, and closes the store.
-    pub async fn serve(mut self, listeners: Listeners, stop: CancellationToken) {
+    pub async fn serve(mut self, listeners: Listeners<impl Listen>, stop: CancellationToken) {
         let hangups = self.hangups.take();
         let app = &self.app;
         app.tasks.spawn(tick(Arc::clone(app)));
