@@ -13,6 +13,7 @@
 //! - [`relay`]: asks a camera, with one deadline.
 //! - [`registry`]: who is connected.
 //! - [`link`]: one connected agent: its pump, outbox and pending questions.
+//! - `stop`: how everything ends.
 //! - [`config`], [`clock`] and [`metrics`] serve all of them; only this file reads the whole configuration.
 //!
 //! # The path of a request
@@ -46,6 +47,7 @@ pub mod registry;
 pub mod relay;
 pub mod routes;
 pub mod server;
+mod stop;
 pub mod store;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -63,7 +65,9 @@ use self::{
     access::{Access, AccessError},
     cameras::Cameras,
     config::Config,
+    events::Events,
     io::Listen,
+    link::Budget,
     metrics::Metrics,
     registry::Registry,
     relay::Relay,
@@ -73,6 +77,7 @@ use self::{
         admission::Admission,
         tls::{self, Tls, TlsError},
     },
+    stop::Doors,
     store::{FolderLock, Store, StoreError},
 };
 
@@ -132,14 +137,15 @@ impl Gateway {
         let store = Store::open(&config.data)?;
         let access = Access::open(store.clone()).await?;
         let metrics = Arc::new(Metrics::default());
-        let registry = Registry::default();
+        let (registry, stopping) = (Registry::default(), CancellationToken::new());
         let cameras = Cameras::load(store.clone(), registry.clone()).await?;
         let tls = config.tls().map(|(certificate, key)| Tls::read(certificate, key)).transpose()?;
         let app = Arc::new(Parts {
             access,
             cameras,
-            relay: Relay::new(registry.clone(), Arc::clone(&metrics)),
+            events: Events::new(Relay::new(registry.clone(), Arc::clone(&metrics), stopping.clone())),
             registry,
+            credit: Budget::shared(config.limits.credit_bytes),
             metrics,
             settings: Settings {
                 public_url: config.public_url.as_ref().map(ToString::to_string),
@@ -148,7 +154,7 @@ impl Gateway {
             },
             agent_permits: Arc::new(Semaphore::new(config.limits.agents)),
             tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
+            stopping,
             closing: CancellationToken::new(),
             idempotency: routes::Idempotency::default(),
         });
@@ -193,15 +199,16 @@ impl Gateway {
         if let (Some(tls), Some(hangups)) = (self.tls.clone(), hangups) {
             app.tasks.spawn(tls.reload_on(hangups, app.stopping.clone()));
         }
+        let doors = Doors::default();
         if let Some(listener) = listeners.metrics {
-            app.tasks.spawn(self.metrics_server().run(listener, app.stopping.clone()));
+            let (closed, cut) = (doors.closed.clone(), doors.cut.clone());
+            app.tasks.spawn(self.metrics_server().run(listener, closed, cut));
         }
-        let stopping = app.stopping.clone();
-        let begin_to_stop = async {
-            stop.cancelled().await;
-            stopping.cancel();
-        };
-        tokio::join!(self.server().run(listeners.main, app.stopping.clone()), begin_to_stop);
+        tokio::select! {
+            () = self.server().run(listeners.main, doors.closed.clone(), doors.cut.clone()) => {}
+            () = stop::stop(app, &doors, stop) => {}
+        }
+        doors.cut.cancel();
         app.closing.cancel();
         app.tasks.close();
         if timeout(END_WITHIN, app.tasks.wait()).await.is_err() {

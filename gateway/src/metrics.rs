@@ -29,6 +29,8 @@ pub struct Metrics {
     pub agents_refused: Family<ReasonLabels, Counter>,
     /// How questions to cameras ended.
     pub calls: Family<OutcomeLabels, Counter>,
+    /// Questions that wait for their answers or for more of them, as last counted.
+    pub calls_open: Gauge,
     /// Seconds from question to first piece of the answer.
     pub call_seconds: Histogram,
     /// What happens on camera sockets.
@@ -83,6 +85,7 @@ impl Default for Metrics {
             agents: Gauge::default(),
             agents_refused: Family::default(),
             calls: Family::default(),
+            calls_open: Gauge::default(),
             call_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
             link: Arc::default(),
         };
@@ -111,6 +114,7 @@ impl Metrics {
         registry.register("agents", "Connected agents", self.agents.clone());
         registry.register("agents_refused", "Agent sockets refused", self.agents_refused.clone());
         registry.register("calls", "Questions to cameras by outcome", self.calls.clone());
+        registry.register("calls_open", "Questions that wait for answers", self.calls_open.clone());
         registry.register_with_unit(
             "call",
             "Time from question to the first piece of the answer",

@@ -48,9 +48,6 @@ const ASK_EVERY: Duration = Duration::from_secs(30);
 /// A connection that does not say within this time that it lives is closed.
 const ALIVE_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long answers that are open when the gateway stops may go on.
-const FINISH_WITHIN: Duration = Duration::from_secs(8);
-
 /// Connections that the kernel may hold before they are accepted: a fleet comes back all at once.
 pub const BACKLOG: u32 = 4_096;
 
@@ -79,15 +76,15 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Server {
-    /// Accepts connections until `stop`, then lets open answers finish within eight seconds and ends what is left.
-    pub async fn run(self, listener: impl Listen, stop: CancellationToken) {
+    /// Accepts connections until the doors are `closed`, then lets open answers finish until what is left is `cut`.
+    pub async fn run(self, listener: impl Listen, closed: CancellationToken, cut: CancellationToken) {
         let server = Arc::new(self);
         let (http, graceful) = (Arc::new(protocols()), GracefulShutdown::new());
-        let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
+        let tasks = TaskTracker::new();
         loop {
             let (io, peer) = tokio::select! {
                 accepted = accept(&listener) => accepted,
-                () = stop.cancelled() => break,
+                () = closed.cancelled() => break,
             };
             let connection = Arc::clone(&server).connection(Arc::clone(&http), graceful.watcher(), io, peer);
             let connection = cut.clone().run_until_cancelled_owned(connection);
@@ -95,8 +92,10 @@ impl Server {
         }
         drop(listener);
         tasks.close();
-        _ = timeout(FINISH_WITHIN, async { tokio::join!(graceful.shutdown(), tasks.wait()) }).await;
-        cut.cancel();
+        tokio::select! {
+            _ = async { tokio::join!(graceful.shutdown(), tasks.wait()) } => {}
+            () = cut.cancelled() => {}
+        }
         tasks.wait().await;
     }
 

@@ -120,7 +120,8 @@ async fn open(
             return handshake::refuse(&mut socket, error.close()).await;
         }
     };
-    let link = Link::new(facts(&grant, &hello, peer));
+    let (budget, metrics) = (Arc::clone(&app.credit), Arc::clone(&app.metrics.link));
+    let link = Link::new(facts(&grant, &hello, peer), budget, metrics);
     let joined = match app.registry.join(link.clone()) {
         Ok(joined) => joined,
         Err(error) => {
@@ -147,6 +148,7 @@ fn facts(grant: &AgentGrant, hello: &Hello, peer: std::net::SocketAddr) -> LinkF
         agent: grant.record.id,
         instance: hello.instance,
         generation: hello.generation,
+        features: hello.features.clone(),
         program: hello.agent.clone(),
         peer,
         since: clock::now(),
@@ -178,7 +180,7 @@ async fn serve(
 ) {
     app.metrics.agents.inc();
     let mut desk = Desk::new(app.clone(), link.clone(), joined);
-    let pump = pump::run(socket, &link, &mut desk, app.settings.heartbeat, Arc::clone(&app.metrics.link));
+    let pump = pump::run(socket, &link, &mut desk, app.settings.heartbeat);
     let cut = async {
         let why = tokio::select! {
             () = revoked.cancelled() => Close::Revoked,
