@@ -61,11 +61,6 @@ impl Store {
         self.readers.run(read).await
     }
 
-    /// One camera.
-    pub async fn camera(&self, id: CameraId) -> Result<Option<CameraRecord>, StoreError> {
-        self.readers.run(move |db| find(db, &id)).await
-    }
-
     /// Makes a camera that belongs to nobody yet. An agent that it was removed from may
     /// bring it again if its pattern allows that.
     ///
