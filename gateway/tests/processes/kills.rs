@@ -105,6 +105,23 @@ fn a_killed_gateway_is_found_again_within_the_backoff() {
     nothing_lost(&before, &gateway.log("porch"));
 }
 
+#[test]
+fn a_gateway_killed_right_after_a_cameras_first_connection_knows_that_it_was_there() {
+    let mut gateway = Gateway::start();
+    let device = Device::enrolled(&gateway, &["porch", "yard"]);
+    gateway.oriel(&["cameras", "set", "yard", "--name", "Named ahead"]).fine();
+    let mut agent = device.start_connected();
+    agent.says("the camera is taken");
+    gateway.process.kill();
+    agent.kill();
+    gateway.restart();
+    for camera in ["porch", "yard"] {
+        let found = gateway.http().get(&format!("/v1/cameras/{camera}")).body;
+        assert_eq!(found["status"], "offline", "{found}");
+        assert!(found["since"].as_str() > Some("2026"), "{found}");
+    }
+}
+
 /// Asks for a camera's log with each of these timeouts, several times at once, while `doing` something.
 fn while_asking<'a>(gateway: &Gateway, timeouts: &[&'a str], doing: impl FnOnce()) -> Vec<(&'a str, Answer)> {
     let ask = |timeout: &'a str| {
