@@ -1,6 +1,8 @@
 //! A connection, plain or by TLS: one concrete type, so that an upgraded one can be taken back whole; and where connections
 //! come from.
 
+mod patient;
+
 use std::{
     future::Future,
     io,
@@ -14,6 +16,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::server::TlsStream;
+
+pub use self::patient::Patient;
 
 /// A connection that the gateway accepted.
 #[derive(Debug)]

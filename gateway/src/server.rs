@@ -34,7 +34,7 @@ use self::{
 };
 use crate::{
     access,
-    io::{Io, Listen},
+    io::{Io, Listen, Patient},
     metrics::{Metrics, RequestLabels},
     problem::{self, Problem},
 };
@@ -119,7 +119,8 @@ impl Server {
             heard.notify_one();
             Arc::clone(&self).answer(request, peer, secure)
         });
-        let connection = http.serve_connection_with_upgrades(TokioIo::new(io), each).into_owned();
+        let connection =
+            http.serve_connection_with_upgrades(TokioIo::new(Patient::new(io)), each).into_owned();
         if let Some(Err(error)) = drive(watcher.watch(connection), &spoke).await {
             tracing::debug!(%error, "connection ended");
         }
@@ -228,7 +229,7 @@ async fn refuse(io: Io) {
         Ok::<_, Infallible>(response)
     });
     let http = auto::Builder::new(TokioExecutor::new());
-    let connection = http.serve_connection(TokioIo::new(io), answer);
+    let connection = http.serve_connection(TokioIo::new(Patient::new(io)), answer);
     _ = timeout(Duration::from_secs(2), connection).await;
 }
 

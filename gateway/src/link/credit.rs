@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(window.take(WINDOW, &socket, now), Some(WINDOW));
         window.close(&socket);
         assert_eq!(gateway.left.load(Ordering::Relaxed), 1 << 20);
-        assert_eq!(socket.left.load(Ordering::Relaxed), SOCKET_WINDOW.into());
+        assert_eq!(socket.left.load(Ordering::Relaxed), u64::from(SOCKET_WINDOW));
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
         let (mut window, now) = quick();
         assert_eq!(window.take(FIRST_CREDIT, &socket, now), Some(FIRST_CREDIT));
         assert_eq!(window.size, FIRST_CREDIT);
-        assert_eq!(socket.left.load(Ordering::Relaxed), SOCKET_WINDOW.into());
+        assert_eq!(socket.left.load(Ordering::Relaxed), u64::from(SOCKET_WINDOW));
     }
 
     #[test]
