@@ -76,7 +76,8 @@ pub fn is_complete(coverage: &[Coverage]) -> bool {
 impl Events {
     /// The logs that `relay` reaches.
     pub fn new(relay: Relay) -> Self {
-        Self { relay, open: Shared::default() }
+        let open = Shared::new(relay.metrics().calls_joined.clone());
+        Self { relay, open }
     }
 
     /// One page, whole; the camera's first word must come by `deadline`. Whoever asks the same of a camera meanwhile gets the same

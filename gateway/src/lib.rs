@@ -66,6 +66,7 @@ use self::{
     cameras::Cameras,
     config::Config,
     events::Events,
+    io::Listen,
     link::Budget,
     metrics::Metrics,
     registry::Registry,
@@ -122,11 +123,11 @@ pub enum StartError {
 
 /// Where a gateway listens.
 #[derive(Debug)]
-pub struct Listeners {
+pub struct Listeners<L = TcpListener> {
     /// For the API and the agents.
-    pub main: TcpListener,
+    pub main: L,
     /// For `/metrics` without a key.
-    pub metrics: Option<TcpListener>,
+    pub metrics: Option<L>,
 }
 
 impl Gateway {
@@ -191,7 +192,7 @@ impl Gateway {
     }
 
     /// Serves until `stop`; then lets open answers finish, ends every socket and task, and closes the store.
-    pub async fn serve(mut self, listeners: Listeners, stop: CancellationToken) {
+    pub async fn serve(mut self, listeners: Listeners<impl Listen>, stop: CancellationToken) {
         let hangups = self.hangups.take();
         let app = &self.app;
         app.tasks.spawn(tick(Arc::clone(app)));

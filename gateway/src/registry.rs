@@ -147,6 +147,11 @@ impl Registry {
         }
     }
 
+    /// How many cameras somebody waits for.
+    pub fn awaited(&self) -> usize {
+        self.0.awaited.len()
+    }
+
     /// A connected camera.
     pub fn presence(&self, camera: &CameraId) -> Option<Presence> {
         self.0.cameras.get(camera).map(|presence| presence.clone())

@@ -112,6 +112,11 @@ impl Relay {
         Self { registry, metrics, stopping }
     }
 
+    /// Where questions are counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Waits for a camera to connect, `within` at most; gives the time that it took.
     pub async fn wait_online(&self, camera: &CameraId, within: Duration) -> Duration {
         let start = Instant::now();

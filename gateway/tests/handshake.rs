@@ -238,14 +238,18 @@ async fn a_newer_dial_takes_over_and_the_older_finishes_what_it_has() {
     let (enrolled, instance) = (gateway.enroll(&["porch"]).await, InstanceId::new());
     let mut older = enrolled.welcomed(instance, 1).await;
     older.serve(&["porch"]).await;
-    let ask = || tokio::spawn(Answer::of(gateway.request(Method::GET, PORCH).bearer_auth(&gateway.admin)));
-    let before = ask();
+    // Different questions: equal ones would share one answer.
+    let ask = |words: &str| {
+        let path = format!("{PORCH}?q={words}");
+        tokio::spawn(Answer::of(gateway.request(Method::GET, &path).bearer_auth(&gateway.admin)))
+    };
+    let before = ask("before");
     let open = older.request().await.id;
     let mut newer = enrolled.welcomed(instance, 2).await;
-    let meanwhile = ask();
+    let meanwhile = ask("meanwhile");
     let also_open = older.request().await.id;
     newer.serve(&["porch"]).await;
-    let after = ask();
+    let after = ask("after");
     let id = newer.request().await.id;
     newer.send(page(id, "newer")).await;
     assert!(after.await.unwrap().expect(200).text.contains("newer"));
@@ -307,7 +311,9 @@ async fn a_revoked_agent_is_cut_within_a_second() {
     let gateway = TestGateway::start().await;
     let mut agent = gateway.agent(&["porch"]).await;
     let mut unspoken = agent.enrolled.connect().await;
-    let asking = tokio::spawn(Answer::of(gateway.request(Method::GET, PORCH).bearer_auth(&gateway.admin)));
+    let asking = tokio::spawn(Answer::of(
+        gateway.request(Method::GET, &format!("{PORCH}?timeout=1s")).bearer_auth(&gateway.admin),
+    ));
     agent.request().await;
     let cut = async {
         gateway.delete(&format!("/v1/agents/{}", agent.enrolled.id)).await.expect(204);

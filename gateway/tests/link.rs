@@ -237,6 +237,36 @@ async fn a_silent_agent_is_closed_after_two_and_a_half_heartbeats() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_agent_that_does_not_answer_a_probe_is_closed_after_five_seconds() {
+    let mut pair = Pair::new().await;
+    let start = Instant::now();
+    pair.link.probe();
+    // Not polled meanwhile, so that it answers nothing.
+    (&mut pair.pump).await.map(|end| assert!(matches!(end, End::ByGateway(Close::Silent)))).expect("it ends");
+    assert_eq!(start.elapsed().as_secs(), 5 + 1, "five seconds, and one for the farewell");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_answers_a_probe_stays() {
+    let mut pair = Pair::new().await;
+    pair.link.probe();
+    let next = timeout(20 * SECOND, pair.agent.next()).await.expect("a ping").expect("open");
+    assert!(matches!(next, Ok(Message::Ping(_))));
+    assert!(
+        timeout(20 * SECOND, pair.agent.next()).await.is_err(),
+        "nothing more is said, and nothing closed"
+    );
+    assert!(!pair.link.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_is_to_end_says_so_and_in_how_long() {
+    let mut pair = Pair::new().await;
+    pair.link.drain(8 * SECOND);
+    assert_eq!(pair.frame().await, GatewayFrame::Drain { within_ms: 8_000 });
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_ping_keeps_a_link_alive() {
     let mut pair = Pair::new().await;
     let start = Instant::now();

@@ -17,6 +17,11 @@ impl Awaited {
         Waiting { awaited: self, camera, news }
     }
 
+    /// How many cameras are waited for.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Wakes everybody who waits for a camera. To be called once it can be found.
     pub(super) fn came(&self, camera: &CameraId) {
         if let Some((_, news)) = self.0.remove(camera) {
@@ -56,14 +61,14 @@ mod tests {
         let (awaited, camera) = (Awaited::default(), "porch".parse().expect("an id"));
         let (one, two) = (awaited.wait(&camera), awaited.wait(&camera));
         drop(one);
-        assert_eq!(awaited.0.len(), 1);
+        assert_eq!(awaited.len(), 1);
         drop(two);
         assert!(awaited.0.is_empty());
         let late = awaited.wait(&camera);
         awaited.came(&camera);
         let again = awaited.wait(&camera);
         drop(late);
-        assert_eq!(awaited.0.len(), 1, "an older one does not take out a newer one");
+        assert_eq!(awaited.len(), 1, "an older one does not take out a newer one");
         drop(again);
         assert!(awaited.0.is_empty());
     }

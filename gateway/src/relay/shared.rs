@@ -17,11 +17,17 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared as SharedFuture, WeakShared},
 };
+use prometheus_client::metrics::counter::Counter;
 use tokio::time::{Instant, sleep_until};
 
 /// Open questions by what they ask; clones share them.
-#[derive(Debug)]
-pub struct Shared<K, T: Clone>(Arc<Mutex<HashMap<K, Open<T>>>>);
+#[derive(Clone, Debug)]
+pub struct Shared<K, T: Clone> {
+    open: Arc<Questions<K, T>>,
+    joined: Counter,
+}
+
+type Questions<K, T> = Mutex<HashMap<K, Open<T>>>;
 
 /// A question that somebody has asked.
 #[derive(Debug)]
@@ -58,23 +64,16 @@ impl Patience {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Late;
 
-impl<K, T: Clone> Default for Shared<K, T> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<K, T: Clone> Clone for Shared<K, T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
 impl<K, T> Shared<K, T>
 where
     K: Clone + Eq + Hash + Send + 'static,
     T: Clone + Send + Sync + 'static,
 {
+    /// No question yet; `joined` counts callers who share another one's answer.
+    pub fn new(joined: Counter) -> Self {
+        Self { open: Arc::default(), joined }
+    }
+
     /// The answer to the question `key`: of the open one that is equal, else of `ask`. Late when it has not begun by `deadline`.
     pub async fn answer<F>(
         &self,
@@ -105,15 +104,17 @@ where
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let mut open = lock(&self.0);
+        let mut open = lock(&self.open);
         if let Some(open) = open.get(&key)
             && let (Some(answer), Some(patience)) = (open.answer.upgrade(), open.patience.upgrade())
         {
             patience.join(deadline);
+            self.joined.inc();
             return (answer, patience);
         }
         let patience = Arc::new(Patience { longest: Mutex::new(deadline), begun: AtomicBool::new(false) });
-        let done = Done { open: Arc::downgrade(&self.0), key: key.clone(), patience: Arc::clone(&patience) };
+        let done =
+            Done { open: Arc::downgrade(&self.open), key: key.clone(), patience: Arc::clone(&patience) };
         let asked = ask(Arc::clone(&patience));
         let answer = async move {
             let _done = done;
@@ -128,7 +129,7 @@ where
 
     /// How many questions are open.
     pub fn len(&self) -> usize {
-        lock(&self.0).len()
+        lock(&self.open).len()
     }
 
     /// Whether no question is open.
@@ -139,7 +140,7 @@ where
 
 /// Takes a question out when it is answered or nobody waits for it any more.
 struct Done<K: Eq + Hash, T: Clone> {
-    open: Weak<Mutex<HashMap<K, Open<T>>>>,
+    open: Weak<Questions<K, T>>,
     key: K,
     patience: Arc<Patience>,
 }

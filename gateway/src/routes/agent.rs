@@ -23,7 +23,7 @@ use super::{App, guard::Device, inbound::Inbound};
 use crate::{
     access::AgentGrant,
     clock,
-    io::Io,
+    io::{Io, Patient},
     link::{
         Close, Link, LinkFacts,
         handshake::{self, Socket},
@@ -57,10 +57,11 @@ pub async fn connect(inbound: Inbound<Device>) -> Result<Response, Problem> {
     let span = info_span!("agent", agent = %grant.record.id, peer = %peer.address);
     let opening = async move {
         let Ok(Ok(upgraded)) = timeout(UPGRADE_WITHIN, upgrade).await else { return };
-        let Ok(parts) = hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<Io>>(upgraded) else {
+        let Ok(parts) = hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<Patient<Io>>>(upgraded)
+        else {
             return;
         };
-        let socket = handshake::server_side(parts.io.into_inner(), parts.read_buf).await;
+        let socket = handshake::server_side(parts.io.into_inner().into_inner(), parts.read_buf).await;
         open(app, grant, peer.address, socket, permit).await;
     };
     tasks.spawn(opening.instrument(span));

@@ -39,6 +39,7 @@ pub async fn metrics(inbound: Inbound<Admin>) -> Result<Response, Problem> {
 pub(super) fn metrics_text(app: &App) -> Result<Response, Problem> {
     let open: usize = app.registry.links().iter().map(Link::open_calls).sum();
     app.metrics.calls_open.set(i64::try_from(open).unwrap_or(i64::MAX));
+    app.metrics.cameras_awaited.set(i64::try_from(app.registry.awaited()).unwrap_or(i64::MAX));
     let text = app.metrics.encode().map_err(|_| Problem::internal())?;
     Ok(reply::body(crate::metrics::MEDIA_TYPE, text))
 }

@@ -1,6 +1,6 @@
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
-
 //! What those who share an answer are promised, with a clock that is moved, not waited for.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::{
     sync::{
@@ -11,6 +11,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use prometheus_client::metrics::counter::Counter;
 use tokio::{
     sync::Notify,
     task::{JoinHandle, yield_now},
@@ -22,7 +23,7 @@ use super::{Late, Shared};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Questions that are answered when the test says so.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Asked {
     shared: Shared<&'static str, usize>,
     times: Arc<AtomicUsize>,
@@ -40,6 +41,11 @@ impl Drop for Leaves {
 }
 
 impl Asked {
+    fn new() -> Self {
+        let shared = Shared::new(Counter::default());
+        Self { shared, times: Arc::default(), left: Arc::default(), answer: Arc::default() }
+    }
+
     fn ask(&self, key: &'static str, within: Duration) -> JoinHandle<Result<usize, Late>> {
         let (asked, deadline) = (self.clone(), Instant::now() + within);
         tokio::spawn(async move {
@@ -68,7 +74,7 @@ async fn settle() {
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_equal_questions_are_asked_once() {
-    let asked = Asked::default();
+    let asked = Asked::new();
     let all: Vec<_> = (0..1_000).map(|_| asked.ask("a", SECOND)).collect();
     let other = asked.ask("b", SECOND);
     settle().await;
@@ -81,7 +87,7 @@ async fn a_thousand_equal_questions_are_asked_once() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_asks_after_the_answer_gets_a_new_one() {
-    let asked = Asked::default();
+    let asked = Asked::new();
     for time in 1..=2 {
         let one = asked.ask("a", SECOND);
         settle().await;
@@ -92,7 +98,7 @@ async fn whoever_asks_after_the_answer_gets_a_new_one() {
 
 #[tokio::test(start_paused = true)]
 async fn each_waiter_leaves_at_its_own_deadline_and_the_last_one_ends_the_question() {
-    let asked = Asked::default();
+    let asked = Asked::new();
     let (short, long) = (asked.ask("a", SECOND), asked.ask("a", 3 * SECOND));
     settle().await;
     let start = Instant::now();
@@ -105,7 +111,7 @@ async fn each_waiter_leaves_at_its_own_deadline_and_the_last_one_ends_the_questi
 
 #[tokio::test(start_paused = true)]
 async fn the_answer_goes_on_when_who_asked_first_hangs_up() {
-    let asked = Asked::default();
+    let asked = Asked::new();
     let first = asked.ask("a", SECOND);
     settle().await;
     let second = asked.ask("a", SECOND);
@@ -118,7 +124,7 @@ async fn the_answer_goes_on_when_who_asked_first_hangs_up() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_has_begun_is_waited_for_beyond_the_deadline() {
-    let shared = Shared::<_, ()>::default();
+    let shared = Shared::<_, ()>::new(Counter::default());
     let ask = |patience: Arc<super::Patience>| async move {
         patience.begin();
         tokio::time::sleep(5 * SECOND).await;
@@ -128,7 +134,7 @@ async fn an_answer_that_has_begun_is_waited_for_beyond_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn who_joins_with_more_time_makes_the_longest_patience() {
-    let shared = Shared::<_, Duration>::default();
+    let shared = Shared::<_, Duration>::new(Counter::default());
     let start = Instant::now();
     let first = shared.answer("a", start + SECOND, |patience| async move {
         advance(SECOND / 2).await;
