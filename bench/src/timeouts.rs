@@ -10,8 +10,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::join_all};
 use oriel_gateway::{
+    events,
     link::{
-        Link, LinkFacts,
+        Budget, Link, LinkFacts,
         handshake::server_side,
         pump::{self, Inbox},
     },
@@ -20,7 +21,7 @@ use oriel_gateway::{
     relay::{Relay, RelayError},
 };
 use oriel_proto::{
-    AgentId, Call, CameraId, ImageClass, InstanceId, SessionId, Timestamp,
+    AgentId, CameraId, ImageClass, InstanceId, SessionId, Timestamp,
     call::{EventsCall, Order},
     frame::{AgentFacts, Announce, Events, Health, Lost, Upload},
     limits::{CALLS, FRAME_BYTES},
@@ -32,6 +33,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     failure::{Failure, Result},
@@ -88,10 +90,10 @@ impl Timeouts {
     }
 }
 
-/// A link with its pump, an agent that never answers, and a relay that finds it.
+/// A link with its pump, an agent that never answers, and the logs that find it.
 struct TestLink {
     link: Link,
-    relay: Relay,
+    events: events::Events,
     cameras: Vec<CameraId>,
     pump: JoinHandle<()>,
     /// The link's place in the registry.
@@ -102,20 +104,21 @@ impl TestLink {
     async fn start() -> Result<Self> {
         let (ours, theirs) = duplex(4 * FRAME_BYTES);
         let (registry, metrics) = (Registry::default(), Arc::<Metrics>::default());
-        let link = Link::new(facts());
+        let link = Link::new(facts(), Budget::shared(16 << 20), Arc::clone(&metrics.link));
         let joined = registry.join(link.clone())?;
         let cameras = (0..CAMERAS).map(fleet::camera).collect::<Result<Vec<_>>>()?;
         for camera in &cameras {
             joined.bind(announce(camera), Timestamp::default());
         }
         let socket = server_side(ours, bytes::Bytes::new()).await;
-        let (pumped, counted) = (link.clone(), Arc::clone(&metrics.link));
+        let pumped = link.clone();
         let pump = tokio::spawn(async move {
             // Such an agent sends pongs alone, so the heartbeat is longer than any run.
-            pump::run(socket, &pumped, &mut Deaf, Duration::from_secs(1 << 30), counted).await;
+            pump::run(socket, &pumped, &mut Deaf, Duration::from_secs(1 << 30)).await;
         });
         tokio::spawn(silent(theirs));
-        Ok(Self { link, relay: Relay::new(registry, metrics), cameras, pump, _joined: joined })
+        let events = events::Events::new(Relay::new(registry, metrics, CancellationToken::new()));
+        Ok(Self { link, events, cameras, pump, _joined: joined })
     }
 
     /// Asks so many questions and waits until all have timed out.
@@ -126,9 +129,9 @@ impl TestLink {
             let asked = (0..count).map(|_| {
                 let camera = &self.cameras[rng.random_range(0..self.cameras.len())];
                 let text = Some(format!("question {:016x}", rng.random::<u64>()));
-                let call = Call::Events(EventsCall { text, ..EventsCall::all(Order::Desc) });
+                let call = EventsCall { text, ..EventsCall::all(Order::Desc) };
                 let deadline = Instant::now() + Duration::from_millis(rng.random_range(100..60_000));
-                self.relay.ask(camera, call, deadline)
+                async move { self.events.page(camera, &call, deadline).await.map(|_| ()) }
             });
             for ended in join_all(asked).await {
                 match ended {
@@ -173,6 +176,7 @@ fn facts() -> LinkFacts {
         agent: AgentId::new(),
         instance: InstanceId::new(),
         generation: 1,
+        features: Vec::new(),
         program: AgentFacts { version: "0".into(), os: "bench".into(), arch: "bench".into() },
         peer: SocketAddr::from(([127, 0, 0, 1], 1)),
         since: Timestamp::default(),

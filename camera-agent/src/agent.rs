@@ -1,6 +1,8 @@
 //! The agent as a whole: its cameras, and the one connection that it keeps to one of its gateways.
 
 mod dialer;
+mod gateway;
+mod running;
 
 use std::path::Path;
 

@@ -125,14 +125,14 @@ async fn open(
 ) -> Result<Socket, DialError> {
     let url = &gateway.url;
     let stream = reach(addresses(gateway).await?, host).await?;
-    let io: Box<dyn Io> = if url.scheme() == "https" {
+    let io = if url.scheme() == "https" {
         let name = server_name(url, host)?;
         // What waits encrypted takes no turns either.
         let bound = |tls: &mut ClientConnection| tls.set_buffer_limit(Some(FRAME_BYTES));
         let tls = TlsConnector::from(tls).connect_with(name, stream, bound).await;
         Box::new(tls.map_err(|e| DialError::Tls(tls::explained(host, &e)))?)
     } else {
-        Box::new(stream)
+        stream
     };
     let request = request(url, host, token)?;
     let config = WebSocketConfig::default()
@@ -173,7 +173,7 @@ fn may_hear(gateway: &GatewayConfig, addresses: &[SocketAddr]) -> bool {
 }
 
 /// A TCP connection to the first of `addresses` that accepts; each gets an equal part of the time that is left.
-async fn reach(addresses: Vec<SocketAddr>, host: &str) -> Result<TcpStream, DialError> {
+async fn reach(addresses: Vec<SocketAddr>, host: &str) -> Result<Box<dyn Io>, DialError> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     tracing::trace!(%host, addresses = addresses.len(), "dialling");
     let (until, mut left) = (Instant::now() + REACH_WITHIN, ADDRESSES.min(addresses.len()));
@@ -181,16 +181,24 @@ async fn reach(addresses: Vec<SocketAddr>, host: &str) -> Result<TcpStream, Dial
         let within =
             until.saturating_duration_since(Instant::now()) / u32::try_from(left.max(1)).unwrap_or(1);
         left = left.saturating_sub(1);
-        match timeout(within, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                tune(&stream);
-                return Ok(stream);
-            }
+        match timeout(within, connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(e)) => last = e,
             Err(_) => last = io::ErrorKind::TimedOut.into(),
         }
     }
     Err(DialError::Unreachable { host: host.to_owned(), source: last })
+}
+
+/// A TCP connection, of a simulated network where there is one.
+async fn connect(address: SocketAddr) -> io::Result<Box<dyn Io>> {
+    #[cfg(feature = "sim")]
+    if turmoil::in_simulation() {
+        return Ok(Box::new(turmoil::net::TcpStream::connect(address).await?));
+    }
+    let stream = TcpStream::connect(address).await?;
+    tune(&stream);
+    Ok(Box::new(stream))
 }
 
 /// Small frames go at once, and little waits in the kernel; a system that cannot do one of these works without.

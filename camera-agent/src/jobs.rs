@@ -3,6 +3,8 @@
 mod answer;
 mod counts;
 mod outlet;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashMap,
@@ -19,20 +21,19 @@ use oriel_proto::{
     limits::{CALLS, Limits},
 };
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::mpsc,
     task::{AbortHandle, JoinSet},
     time::sleep,
 };
 
-use self::outlet::{Credit, Outlet};
+use self::{
+    answer::Room,
+    outlet::{Credit, Outlet, Queued},
+};
 use crate::camera::Camera;
 
 /// When somebody refused as busy may ask again, in milliseconds.
 const BUSY_MS: u32 = 1_000;
-
-/// Stretches of logs that the answers of one connection may hold in memory, each of at most 64 KiB: eight of the widest answers,
-/// and as many of one epoch as there may be questions.
-const STRETCHES: usize = 1_024;
 
 /// The questions of one connection.
 #[derive(Debug)]
@@ -40,10 +41,9 @@ pub(crate) struct Jobs {
     open: HashMap<RequestId, Job>,
     tasks: JoinSet<()>,
     limits: Limits,
-    /// Stretches of logs that may be in memory.
-    stretches: Arc<Semaphore>,
-    frames_tx: mpsc::Sender<AgentFrame>,
-    frames_rx: mpsc::Receiver<AgentFrame>,
+    room: Arc<Room>,
+    frames_tx: mpsc::Sender<Queued>,
+    frames_rx: mpsc::Receiver<Queued>,
 }
 
 #[derive(Debug)]
@@ -55,11 +55,10 @@ struct Job {
 impl Jobs {
     /// None yet; `limits` are those of `Welcome`.
     pub(crate) fn new(limits: Limits) -> Self {
-        // One place: whoever waits for it next is served next, so that answers take turns.
-        let (frames_tx, frames_rx) = mpsc::channel(1);
+        // An answer has one frame in the queue and joins its end with the next: so those that are ready take turns.
+        let (frames_tx, frames_rx) = mpsc::channel(CALLS as usize);
         let (open, tasks) = (HashMap::new(), JoinSet::new());
-        let stretches = Arc::new(Semaphore::new(STRETCHES));
-        Self { open, tasks, limits, stretches, frames_tx, frames_rx }
+        Self { open, tasks, limits, room: Arc::default(), frames_tx, frames_rx }
     }
 
     /// Begins to answer `request` for `camera`; the failure, when that cannot be.
@@ -79,11 +78,20 @@ impl Jobs {
             busy.retry_after_ms = Some(BUSY_MS);
             return Err(Fail::of(id, busy));
         }
+        let (camera, room) = (camera.clone(), self.room.clone());
+        self.begin(id, |outlet| work(request, camera, room, outlet));
+        Ok(())
+    }
+
+    /// Lets `work` answer the question `id`.
+    fn begin<W>(&mut self, id: RequestId, work: impl FnOnce(Outlet) -> W)
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
         let credit = Arc::new(Credit::default());
         let outlet = Outlet::new(id, self.frames_tx.clone(), credit.clone(), self.limits);
-        let abort = self.tasks.spawn(work(request, camera.clone(), self.stretches.clone(), outlet));
+        let abort = self.tasks.spawn(work(outlet));
         self.open.insert(id, Job { credit, abort });
-        Ok(())
     }
 
     /// Nobody waits for `id` any more: its work stops and nothing more is sent.
@@ -103,7 +111,7 @@ impl Jobs {
     /// The next frame to send; frames of cancelled questions are passed over.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<AgentFrame> {
         while let Poll::Ready(Some(_)) = self.tasks.poll_join_next(cx) {}
-        while let Poll::Ready(Some(frame)) = self.frames_rx.poll_recv(cx) {
+        while let Poll::Ready(Some(Queued { frame, .. })) = self.frames_rx.poll_recv(cx) {
             let (id, last) = match &frame {
                 AgentFrame::Part { id, .. } => (*id, false),
                 AgentFrame::Reply { id, .. } | AgentFrame::Done { id, .. } => (*id, true),
@@ -125,10 +133,10 @@ impl Jobs {
 }
 
 /// Answers one question, whatever happens.
-async fn work(request: Request, camera: Camera, stretches: Arc<Semaphore>, mut outlet: Outlet) {
+async fn work(request: Request, camera: Camera, room: Arc<Room>, mut outlet: Outlet) {
     let deadline = Duration::from_millis(request.deadline_ms.into());
     let started = outlet.started();
-    let answer = answer::answer(request.call, &camera, &stretches, &mut outlet);
+    let answer = answer::answer(request.call, &camera, &room, &mut outlet);
     let answer = AssertUnwindSafe(answer).catch_unwind();
     let late = async {
         if !deadline.is_zero() {

@@ -10,6 +10,7 @@
 //! - [`backoff`]: how long until the next try.
 //! - `session`: one connection from Hello to close; `jobs`: the questions being answered on it.
 //! - `camera`: a served camera; `spool`: its log on disk; `source`: what fills it.
+//! - `disk`: where work runs that waits for the disk.
 //!
 //! # The path of a question
 //!
@@ -21,6 +22,7 @@ pub mod backoff;
 mod camera;
 pub mod config;
 mod connect;
+mod disk;
 mod enroll;
 mod foreign;
 mod jobs;

@@ -1,6 +1,7 @@
 //! One connection from Hello to close.
 
 mod chores;
+mod handover;
 mod health;
 mod live;
 mod outbox;
@@ -23,6 +24,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::handover::Phase;
 use self::live::Live;
 use crate::{
     backoff::Ending,
@@ -36,8 +38,7 @@ use crate::{
 /// How long a close may take to be sent.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-/// What every connection of an agent shares.
-#[derive(Clone)]
+/// What a connection is given.
 pub(crate) struct Setup {
     /// The cameras to announce.
     pub(crate) cameras: Vec<Camera>,
@@ -49,6 +50,10 @@ pub(crate) struct Setup {
     pub(crate) bell: watch::Receiver<()>,
     /// The device's clock.
     pub(crate) clock: Clock,
+    /// Where it tells how far it has come.
+    pub(crate) phase: watch::Sender<Phase>,
+    /// Another connection has taken over: the cameras are given back here, and what is open is finished.
+    pub(crate) leave: CancellationToken,
     /// Ends the connection with a normal close.
     pub(crate) stop: CancellationToken,
 }

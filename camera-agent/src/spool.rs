@@ -29,6 +29,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 pub(crate) use self::{db::Bounds, upload::Next};
 use self::{db::Db, head::Head, query::Plan};
+use crate::disk::off_runtime;
 
 /// Where the time of events comes from.
 pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -339,5 +340,5 @@ fn write_group(db: &mut Db, mut group: Vec<Waiting>) -> Result<(), SpoolError> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
 ) -> Result<T, SpoolError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(SpoolError::Closing))
+    off_runtime(work).await.unwrap_or(Err(SpoolError::Closing))
 }

@@ -11,9 +11,9 @@ use std::{
 };
 
 use oriel_proto::{CameraId, InstanceId};
-use tokio::task::spawn_blocking;
 
 pub(crate) use self::tokens::{Token, Tokens};
+use crate::disk::off_runtime;
 
 /// Why a state folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -167,7 +167,7 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> StateError {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StateError> + Send + 'static,
 ) -> Result<T, StateError> {
-    spawn_blocking(work).await.unwrap_or(Err(StateError::Stopping))
+    off_runtime(work).await.unwrap_or(Err(StateError::Stopping))
 }
 
 #[cfg(test)]

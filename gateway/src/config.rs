@@ -154,6 +154,10 @@ pub struct Limits {
     #[arg(id = "limits.body_bytes", long = "limit-body-bytes", env = "ORIEL_LIMIT_BODY_BYTES", value_name = "BYTES",
         default_value = "64KiB", value_parser = value::body_bytes)]
     pub body_bytes: usize,
+    /// Bytes of long answers that may wait here for slow readers, beyond the first 32 KiB of each; in bytes, or with KiB or MiB
+    #[arg(id = "limits.credit_bytes", long = "limit-credit-bytes", env = "ORIEL_LIMIT_CREDIT_BYTES", value_name = "BYTES",
+        default_value = "16MiB", value_parser = value::credit_bytes)]
+    pub credit_bytes: u64,
 }
 
 /// How a line of the log is written.

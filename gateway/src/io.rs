@@ -1,16 +1,23 @@
-//! A connection, plain or by TLS: one concrete type, so that an upgraded one can be taken back whole.
+//! A connection, plain or by TLS: one concrete type, so that an upgraded one can be taken back whole; and where connections
+//! come from.
+
+mod patient;
 
 use std::{
+    future::Future,
     io,
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 use tokio_rustls::server::TlsStream;
+
+pub use self::patient::Patient;
 
 /// A connection that the gateway accepted.
 #[derive(Debug)]
@@ -18,7 +25,31 @@ pub enum Io {
     /// Without TLS.
     Plain(TcpStream),
     /// With TLS.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Io>>),
+    /// Of a simulated network.
+    #[cfg(feature = "sim")]
+    Sim(turmoil::net::TcpStream),
+}
+
+/// Where connections come from.
+pub trait Listen: Send + Sync + 'static {
+    /// The next connection, and the address of its other end.
+    fn accept(&self) -> impl Future<Output = io::Result<(Io, SocketAddr)>> + Send;
+}
+
+impl Listen for TcpListener {
+    async fn accept(&self) -> io::Result<(Io, SocketAddr)> {
+        let (tcp, peer) = Self::accept(self).await?;
+        _ = tcp.set_nodelay(true);
+        Ok((Io::Plain(tcp), peer))
+    }
+}
+
+#[cfg(feature = "sim")]
+impl Listen for turmoil::net::TcpListener {
+    async fn accept(&self) -> io::Result<(Io, SocketAddr)> {
+        Self::accept(self).await.map(|(tcp, peer)| (Io::Sim(tcp), peer))
+    }
 }
 
 macro_rules! either {
@@ -30,6 +61,11 @@ macro_rules! either {
             }
             Self::Tls($io) => {
                 let $io = Pin::new(&mut **$io);
+                $call
+            }
+            #[cfg(feature = "sim")]
+            Self::Sim($io) => {
+                let $io = Pin::new($io);
                 $call
             }
         }
@@ -67,6 +103,8 @@ impl AsyncWrite for Io {
         match self {
             Self::Plain(io) => io.is_write_vectored(),
             Self::Tls(io) => io.is_write_vectored(),
+            #[cfg(feature = "sim")]
+            Self::Sim(io) => io.is_write_vectored(),
         }
     }
 }

@@ -13,6 +13,7 @@
 //! - [`relay`]: asks a camera, with one deadline.
 //! - [`registry`]: who is connected.
 //! - [`link`]: one connected agent: its pump, outbox and pending questions.
+//! - `stop`: how everything ends.
 //! - [`config`], [`clock`] and [`metrics`] serve all of them; only this file reads the whole configuration.
 //!
 //! # The path of a request
@@ -22,13 +23,14 @@
 //! 1. `server.rs` accepts the connection, names the request and notes where it came from.
 //! 2. `routes.rs` finds the line of its table; `routes/guard.rs` asks [`access`] who is asking.
 //! 3. `routes/events.rs` asks [`cameras`] whether the caller may see the camera, and reads the query into types.
-//! 4. `events.rs` makes the camera's question of it.
-//! 5. `relay.rs` finds the link and waits for the answer until the deadline.
+//! 4. `events.rs` joins an equal question that is open (`relay/shared.rs`), or puts this one.
+//! 5. `relay.rs` finds the link and waits for the answer until the deadline; when the link dies, it tries the next one.
 //! 6. `registry.rs` gives a clone of the link; the map's lock is gone by then.
-//! 7. `link.rs` takes a ticket from `link/pending.rs` and puts the question into `link/outbox.rs`.
+//! 7. `link.rs` takes a ticket (`link/ticket.rs`) and puts the question into `link/outbox.rs`.
 //! 8. `link/pump.rs` encodes it and sends it down the socket. The agent's `session.rs` hands it to `jobs.rs`, which
 //!    reads the camera's `spool.rs` and answers.
-//! 9. `link/pump.rs` decodes the answer and completes the ticket in `link/pending.rs`.
+//! 9. `link/pump.rs` checks each frame of the answer and gives it to who waits in `link/pending.rs`; `link/ticket.rs` reads it
+//!    and allows the agent more.
 //! 10. `events.rs` gathers the pieces and says what they cover; `routes/events.rs` answers 200 with JSON, or
 //!     `problem.rs` says what went wrong.
 
@@ -46,6 +48,7 @@ pub mod registry;
 pub mod relay;
 pub mod routes;
 pub mod server;
+mod stop;
 pub mod store;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -63,6 +66,9 @@ use self::{
     access::{Access, AccessError},
     cameras::Cameras,
     config::Config,
+    events::Events,
+    io::Listen,
+    link::Budget,
     metrics::Metrics,
     registry::Registry,
     relay::Relay,
@@ -72,6 +78,7 @@ use self::{
         admission::Admission,
         tls::{self, Tls, TlsError},
     },
+    stop::Doors,
     store::{FolderLock, Store, StoreError},
 };
 
@@ -117,11 +124,11 @@ pub enum StartError {
 
 /// Where a gateway listens.
 #[derive(Debug)]
-pub struct Listeners {
+pub struct Listeners<L = TcpListener> {
     /// For the API and the agents.
-    pub main: TcpListener,
+    pub main: L,
     /// For `/metrics` without a key.
-    pub metrics: Option<TcpListener>,
+    pub metrics: Option<L>,
 }
 
 impl Gateway {
@@ -131,14 +138,15 @@ impl Gateway {
         let store = Store::open(&config.data)?;
         let access = Access::open(store.clone()).await?;
         let metrics = Arc::new(Metrics::default());
-        let registry = Registry::default();
+        let (registry, stopping) = (Registry::default(), CancellationToken::new());
         let cameras = Cameras::load(store.clone(), registry.clone()).await?;
         let tls = config.tls().map(|(certificate, key)| Tls::read(certificate, key)).transpose()?;
         let app = Arc::new(Parts {
             access,
             cameras,
-            relay: Relay::new(registry.clone(), Arc::clone(&metrics)),
+            events: Events::new(Relay::new(registry.clone(), Arc::clone(&metrics), stopping.clone())),
             registry,
+            credit: Budget::shared(config.limits.credit_bytes),
             metrics,
             settings: Settings {
                 public_url: config.public_url.as_ref().map(ToString::to_string),
@@ -147,7 +155,7 @@ impl Gateway {
             },
             agent_permits: Arc::new(Semaphore::new(config.limits.agents)),
             tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
+            stopping,
             closing: CancellationToken::new(),
             idempotency: routes::Idempotency::default(),
         });
@@ -185,22 +193,23 @@ impl Gateway {
     }
 
     /// Serves until `stop`; then lets open answers finish, ends every socket and task, and closes the store.
-    pub async fn serve(mut self, listeners: Listeners, stop: CancellationToken) {
+    pub async fn serve(mut self, listeners: Listeners<impl Listen>, stop: CancellationToken) {
         let hangups = self.hangups.take();
         let app = &self.app;
         app.tasks.spawn(tick(Arc::clone(app)));
         if let (Some(tls), Some(hangups)) = (self.tls.clone(), hangups) {
             app.tasks.spawn(tls.reload_on(hangups, app.stopping.clone()));
         }
+        let doors = Doors::default();
         if let Some(listener) = listeners.metrics {
-            app.tasks.spawn(self.metrics_server().run(listener, app.stopping.clone()));
+            let (closed, cut) = (doors.closed.clone(), doors.cut.clone());
+            app.tasks.spawn(self.metrics_server().run(listener, closed, cut));
         }
-        let stopping = app.stopping.clone();
-        let begin_to_stop = async {
-            stop.cancelled().await;
-            stopping.cancel();
-        };
-        tokio::join!(self.server().run(listeners.main, app.stopping.clone()), begin_to_stop);
+        tokio::select! {
+            () = self.server().run(listeners.main, doors.closed.clone(), doors.cut.clone()) => {}
+            () = stop::stop(app, &doors, stop) => {}
+        }
+        doors.cut.cancel();
         app.closing.cancel();
         app.tasks.close();
         if timeout(END_WITHIN, app.tasks.wait()).await.is_err() {

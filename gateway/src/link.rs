@@ -4,26 +4,34 @@
 //! waits in the outbox or has already gone down the socket.
 
 pub mod close;
+mod credit;
 pub mod handshake;
 mod heartbeat;
 mod outbox;
 mod pending;
 pub mod pump;
+mod ticket;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use oriel_proto::{
     AgentId, Call, CameraId, GatewayFrame, InstanceId, RequestId, Secret, SessionId, Timestamp,
-    frame::{AgentFacts, Bound, RefusalCode},
+    frame::{AgentFacts, Bound, Feature, RefusalCode},
 };
 use tokio::time::Instant;
 
 pub use self::{
     close::Close,
-    pending::{CallError, Piece, Ticket},
+    credit::Budget,
+    pending::CallError,
     pump::Inbox,
+    ticket::{Piece, Ticket},
 };
-use self::{outbox::Outbox, pending::Pending};
+use self::{
+    outbox::{Outbox, Retire},
+    pending::Pending,
+};
+use crate::metrics::LinkMetrics;
 
 /// A handle to one connected agent; clones share it.
 #[derive(Clone, Debug)]
@@ -34,6 +42,9 @@ struct Shared {
     facts: LinkFacts,
     outbox: Outbox,
     pending: Pending,
+    /// Credit that the answers of this socket may have out.
+    budget: Budget,
+    metrics: Arc<LinkMetrics>,
 }
 
 /// What is known of a connection from its handshake.
@@ -47,6 +58,8 @@ pub struct LinkFacts {
     pub instance: InstanceId,
     /// Which dial of that folder this is.
     pub generation: u64,
+    /// What it understands beyond the first version.
+    pub features: Vec<Feature>,
     /// The agent program.
     pub program: AgentFacts,
     /// Where it connected from.
@@ -56,9 +69,11 @@ pub struct LinkFacts {
 }
 
 impl Link {
-    /// A link whose pump has not begun.
-    pub fn new(facts: LinkFacts) -> Self {
-        Self(Arc::new(Shared { facts, outbox: Outbox::default(), pending: Pending::default() }))
+    /// A link whose pump has not begun; the credit of its answers comes out of `budget`.
+    pub fn new(facts: LinkFacts, budget: Arc<Budget>, metrics: Arc<LinkMetrics>) -> Self {
+        let budget = Budget::of_socket(budget);
+        let (outbox, pending) = (Outbox::default(), Pending::default());
+        Self(Arc::new(Shared { facts, outbox, pending, budget, metrics }))
     }
 
     /// What is known of the connection.
@@ -78,7 +93,7 @@ impl Link {
         let asked = self.0.outbox.ask(ticket.id(), camera, call, deadline);
         if asked.is_err() {
             // Never queued, so there is nothing that the ticket's end should cancel.
-            self.0.pending.forget(ticket.id());
+            self.0.pending.remove(ticket.id());
         }
         asked.map(|()| ticket)
     }
@@ -98,19 +113,34 @@ impl Link {
         self.0.outbox.token(token);
     }
 
+    /// Makes sure that the agent is still there: it is pinged now, and the link ends when nothing is heard of it soon.
+    pub fn probe(&self) {
+        self.0.outbox.probe();
+    }
+
     /// Ends the link now: open questions fail, the agent is told why.
     pub fn close(&self, why: Close) {
         self.0.outbox.close(why);
     }
 
-    /// Ends the link when its open questions are answered, at the latest after `within`.
-    pub fn retire(&self, within: Duration) {
-        self.0.outbox.retire(Instant::now() + within);
+    /// Ends the link when its open questions are answered, at the latest after `within`, and tells the agent why.
+    pub fn retire(&self, within: Duration, why: Close) {
+        self.0.outbox.retire(Retire { by: Instant::now() + within, why });
+    }
+
+    /// Tells the agent that the link will end in `within`, so that it can go to another gateway first.
+    pub fn drain(&self, within: Duration) {
+        self.0.outbox.drain(Instant::now() + within);
     }
 
     /// Whether the pump has ended.
     pub fn is_closed(&self) -> bool {
         self.0.pending.is_closed()
+    }
+
+    /// Whether the agent has another gateway that it can go to.
+    pub fn can_move(&self) -> bool {
+        self.0.facts.features.contains(&Feature::Move)
     }
 
     /// How many questions wait for an answer.

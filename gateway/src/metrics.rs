@@ -29,6 +29,12 @@ pub struct Metrics {
     pub agents_refused: Family<ReasonLabels, Counter>,
     /// How questions to cameras ended.
     pub calls: Family<OutcomeLabels, Counter>,
+    /// Questions that wait for their answers or for more of them, as last counted.
+    pub calls_open: Gauge,
+    /// Callers who got the answer to an equal question that was open already.
+    pub calls_joined: Counter,
+    /// Cameras that callers wait for, as last counted.
+    pub cameras_awaited: Gauge,
     /// Seconds from question to first piece of the answer.
     pub call_seconds: Histogram,
     /// What happens on camera sockets.
@@ -83,6 +89,9 @@ impl Default for Metrics {
             agents: Gauge::default(),
             agents_refused: Family::default(),
             calls: Family::default(),
+            calls_open: Gauge::default(),
+            calls_joined: Counter::default(),
+            cameras_awaited: Gauge::default(),
             call_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
             link: Arc::default(),
         };
@@ -111,6 +120,9 @@ impl Metrics {
         registry.register("agents", "Connected agents", self.agents.clone());
         registry.register("agents_refused", "Agent sockets refused", self.agents_refused.clone());
         registry.register("calls", "Questions to cameras by outcome", self.calls.clone());
+        registry.register("calls_open", "Questions that wait for answers", self.calls_open.clone());
+        registry.register("calls_joined", "Callers who shared an answer", self.calls_joined.clone());
+        registry.register("cameras_awaited", "Cameras that callers wait for", self.cameras_awaited.clone());
         registry.register_with_unit(
             "call",
             "Time from question to the first piece of the answer",

@@ -3,8 +3,11 @@
 //! The maps are private and their methods return clones, so that no lock outlives a call. A link leaves by its guard, which
 //! removes only what is still its own.
 
+mod awaited;
+
 use std::{
     collections::HashSet,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -17,6 +20,7 @@ use oriel_proto::{
 };
 use tokio::sync::broadcast;
 
+use self::awaited::Awaited;
 use crate::link::{Close, Link};
 
 /// How long an old link may finish its answers after a newer one took over.
@@ -35,6 +39,7 @@ struct Maps {
     agents: DashMap<AgentId, Connected>,
     /// Announced by somebody who may not serve them.
     refusals: DashMap<CameraId, Refusal>,
+    awaited: Awaited,
     changes: broadcast::Sender<CameraId>,
 }
 
@@ -89,6 +94,7 @@ impl Default for Registry {
             cameras: DashMap::new(),
             agents: DashMap::new(),
             refusals: DashMap::new(),
+            awaited: Awaited::default(),
             changes: broadcast::Sender::new(CHANGES),
         };
         Self(Arc::new(maps))
@@ -124,6 +130,26 @@ impl Registry {
     /// The link that serves a camera now.
     pub fn find(&self, camera: &CameraId) -> Option<Link> {
         self.0.cameras.get(camera).map(|presence| presence.link.clone())
+    }
+
+    /// The link that serves a camera, waited for when there is none but `dead`, which has ended.
+    pub async fn wait_for(&self, camera: &CameraId, dead: Option<SessionId>) -> Link {
+        loop {
+            let waiting = self.0.awaited.wait(camera);
+            let mut news = pin!(waiting.news());
+            // Listening before looking, so that no coming falls between the two.
+            news.as_mut().enable();
+            if let Some(link) = self.find(camera).filter(|link| dead != Some(link.id()) && !link.is_closed())
+            {
+                return link;
+            }
+            news.await;
+        }
+    }
+
+    /// How many cameras somebody waits for.
+    pub fn awaited(&self) -> usize {
+        self.0.awaited.len()
     }
 
     /// A connected camera.
@@ -224,6 +250,7 @@ impl Joined {
         self.registry.0.refusals.remove(&camera);
         mine.cameras.insert(camera.clone());
         drop(mine);
+        self.registry.0.awaited.came(&camera);
         self.registry.changed(&camera);
     }
 
@@ -251,7 +278,7 @@ impl Joined {
     pub fn ready(&self) {
         let older = self.older.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(older) = older {
-            older.retire(HANDOVER);
+            older.retire(HANDOVER, Close::Superseded);
         }
     }
 

@@ -1,13 +1,19 @@
 //! Ask a camera: find its link, put the question, wait for the first piece until one deadline, for the others as long as there
 //! is progress. Dropping what is returned takes the question back, down to the camera.
+//!
+//! A link that dies before its answer has begun costs its caller nothing but time: the question is put once more over the
+//! agent's next link, if one comes within the deadline.
+
+pub mod shared;
 
 use std::{sync::Arc, time::Duration};
 
-use oriel_proto::{Call, CameraId, Failure};
-use tokio::time::{Instant, timeout, timeout_at};
+use oriel_proto::{Call, CameraId, Failure, FailureCode, SessionId};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    link::{CallError, Piece, Ticket},
+    link::{CallError, Link, Piece, Ticket},
     metrics::{Metrics, OutcomeLabels},
     registry::Registry,
 };
@@ -15,17 +21,44 @@ use crate::{
 /// After its first piece an answer lives as long as there is less than this between two pieces.
 const PROGRESS: Duration = Duration::from_secs(30);
 
-/// Puts questions to cameras.
+/// How often a question is put at most.
+const TIMES: u8 = 2;
+
+/// Puts questions to cameras; clones share everything.
 #[derive(Clone, Debug)]
 pub struct Relay {
     registry: Registry,
     metrics: Arc<Metrics>,
+    /// Set when no agent will connect any more.
+    stopping: CancellationToken,
+}
+
+/// A question, and over which link it was put last.
+#[derive(Debug)]
+pub struct Question {
+    camera: CameraId,
+    call: Call,
+    deadline: Instant,
+    last: Option<SessionId>,
+    times: u8,
+}
+
+impl Question {
+    /// Asks `camera`; the first piece of the answer must come by `deadline`.
+    pub const fn new(camera: CameraId, call: Call, deadline: Instant) -> Self {
+        Self { camera, call, deadline, last: None, times: 0 }
+    }
+
+    /// Whether it may be put again after its link has ended.
+    pub const fn may_repeat(&self) -> bool {
+        self.times < TIMES && self.call.is_repeatable()
+    }
 }
 
 /// Why a question got no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RelayError {
-    /// No link serves the camera, or the link ended before the question was answered.
+    /// No link serves the camera, or the link ended before the question was answered and no other came in time.
     #[error("the camera is not connected")]
     Offline,
     /// The camera's connection has too many open questions.
@@ -53,6 +86,15 @@ impl RelayError {
             Self::Failed(_) => "failed",
         }
     }
+
+    /// Whether more time might have brought an answer.
+    pub fn is_late(&self) -> bool {
+        match self {
+            Self::Timeout => true,
+            Self::Failed(failure) => failure.code == FailureCode::Deadline,
+            Self::Offline | Self::Busy | Self::Interrupted => false,
+        }
+    }
 }
 
 /// An answer whose first piece has come.
@@ -65,20 +107,29 @@ pub struct Answering {
 }
 
 impl Relay {
-    /// Asks the cameras that `registry` knows.
-    pub fn new(registry: Registry, metrics: Arc<Metrics>) -> Self {
-        Self { registry, metrics }
+    /// Asks the cameras that `registry` knows; from `stopping` on it waits for no agent to connect.
+    pub fn new(registry: Registry, metrics: Arc<Metrics>, stopping: CancellationToken) -> Self {
+        Self { registry, metrics, stopping }
     }
 
-    /// Asks a camera and waits for the first piece of its answer, at the latest until `deadline`.
-    pub async fn ask(
-        &self,
-        camera: &CameraId,
-        call: Call,
-        deadline: Instant,
-    ) -> Result<Answering, RelayError> {
+    /// Where questions are counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Waits for a camera to connect, `within` at most; gives the time that it took.
+    pub async fn wait_online(&self, camera: &CameraId, within: Duration) -> Duration {
         let start = Instant::now();
-        let result = self.first_piece(camera, call, deadline).await;
+        // Who did not come is found missing by the question that follows.
+        _ = self.next_link(camera, None, start + within).await;
+        start.elapsed()
+    }
+
+    /// Puts a question and waits for the first piece of its answer. May be called again for a question that may be repeated, when
+    /// its answer was interrupted before anybody heard of it.
+    pub async fn ask(&self, question: &mut Question) -> Result<Answering, RelayError> {
+        let start = Instant::now();
+        let result = self.first_piece(question).await;
         let outcome = match &result {
             Ok(_) => "ok",
             Err(error) => error.word(),
@@ -89,33 +140,75 @@ impl Relay {
         result.map(|(ticket, first)| Answering { ticket, first: Some(first), waited })
     }
 
-    async fn first_piece(
-        &self,
-        camera: &CameraId,
-        call: Call,
-        deadline: Instant,
-    ) -> Result<(Ticket, Piece), RelayError> {
-        let link = self.registry.find(camera).ok_or(RelayError::Offline)?;
-        let mut ticket = link.call(camera.clone(), call, deadline).map_err(before_the_first)?;
-        let first = timeout_at(deadline, ticket.next())
-            .await
-            .map_err(|_| RelayError::Timeout)?
-            .map_err(before_the_first)?;
-        Ok((ticket, first))
+    /// Why somebody got no answer in time: nobody was there to answer, or the camera took too long, and then it is made sure that
+    /// its agent is still there.
+    pub fn doubt(&self, camera: &CameraId) -> RelayError {
+        match self.registry.find(camera).filter(|link| !link.is_closed()) {
+            Some(link) => {
+                link.probe();
+                RelayError::Timeout
+            }
+            None => RelayError::Offline,
+        }
+    }
+
+    async fn first_piece(&self, question: &mut Question) -> Result<(Ticket, Piece), RelayError> {
+        loop {
+            let link = self.link(question).await?;
+            question.last = Some(link.id());
+            question.times += 1;
+            match put(&link, question).await {
+                Err(RelayError::Offline) if question.may_repeat() => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// The link to put the question over: the present one, or the next after one that has ended.
+    async fn link(&self, question: &Question) -> Result<Link, RelayError> {
+        let Some(dead) = question.last else {
+            return self.registry.find(&question.camera).ok_or(RelayError::Offline);
+        };
+        let next = self.next_link(&question.camera, Some(dead), question.deadline).await;
+        next.ok_or(RelayError::Offline)
+    }
+
+    /// The link of a camera that is there or comes in time; another one than `dead`.
+    async fn next_link(&self, camera: &CameraId, dead: Option<SessionId>, by: Instant) -> Option<Link> {
+        tokio::select! {
+            biased;
+            link = self.registry.wait_for(camera, dead) => Some(link),
+            () = self.stopping.cancelled() => None,
+            () = sleep_until(by) => None,
+        }
+    }
+}
+
+async fn put(link: &Link, question: &Question) -> Result<(Ticket, Piece), RelayError> {
+    let ticket = link.call(question.camera.clone(), question.call.clone(), question.deadline);
+    let mut ticket = ticket.map_err(before_the_first)?;
+    match timeout_at(question.deadline, ticket.next()).await {
+        Ok(first) => Ok((ticket, first.map_err(before_the_first)?)),
+        Err(_) => {
+            ticket.doubt();
+            Err(RelayError::Timeout)
+        }
     }
 }
 
 impl Answering {
     /// The next piece; after [`Piece::End`] there is none.
     pub async fn next(&mut self) -> Result<Piece, RelayError> {
-        match self.first.take() {
-            Some(first) => Ok(first),
-            None => timeout(PROGRESS, self.ticket.next()).await.map_err(|_| RelayError::Timeout)?.map_err(
-                |error| match error {
-                    CallError::Closed => RelayError::Interrupted,
-                    other => before_the_first(other),
-                },
-            ),
+        if let Some(first) = self.first.take() {
+            return Ok(first);
+        }
+        match timeout(PROGRESS, self.ticket.next()).await {
+            Ok(Err(CallError::Closed)) => Err(RelayError::Interrupted),
+            Ok(next) => next.map_err(before_the_first),
+            Err(_) => {
+                self.ticket.doubt();
+                Err(RelayError::Timeout)
+            }
         }
     }
 }

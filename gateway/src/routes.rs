@@ -34,10 +34,11 @@ pub use self::{idempotency::Idempotency, inbound::Peer, operations::fallback};
 use crate::{
     access::{Access, Viewer},
     cameras::Cameras,
+    events::Events,
+    link::Budget,
     metrics::Metrics,
     problem::Problem,
     registry::Registry,
-    relay::Relay,
     store::{EnrollmentId, KeyId},
 };
 
@@ -59,8 +60,10 @@ pub struct Parts {
     pub cameras: Cameras,
     /// Connected agents.
     pub registry: Registry,
-    /// Questions to cameras.
-    pub relay: Relay,
+    /// Logs of cameras.
+    pub events: Events,
+    /// Credit that the answers of all agents may have out.
+    pub credit: Arc<Budget>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Values from the configuration.

@@ -17,11 +17,7 @@ use hyper_util::{
         graceful::{GracefulShutdown, Watcher},
     },
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Notify,
-    time::timeout,
-};
+use tokio::{net::TcpListener, sync::Notify, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 use tracing::{Instrument, debug_span};
@@ -38,7 +34,7 @@ use self::{
 };
 use crate::{
     access,
-    io::Io,
+    io::{Io, Listen, Patient},
     metrics::{Metrics, RequestLabels},
     problem::{self, Problem},
 };
@@ -51,9 +47,6 @@ const ASK_EVERY: Duration = Duration::from_secs(30);
 
 /// A connection that does not say within this time that it lives is closed.
 const ALIVE_WITHIN: Duration = Duration::from_secs(10);
-
-/// How long answers that are open when the gateway stops may go on.
-const FINISH_WITHIN: Duration = Duration::from_secs(8);
 
 /// Connections that the kernel may hold before they are accepted: a fleet comes back all at once.
 pub const BACKLOG: u32 = 4_096;
@@ -83,24 +76,26 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Server {
-    /// Accepts connections until `stop`, then lets open answers finish within eight seconds and ends what is left.
-    pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
+    /// Accepts connections until the doors are `closed`, then lets open answers finish until what is left is `cut`.
+    pub async fn run(self, listener: impl Listen, closed: CancellationToken, cut: CancellationToken) {
         let server = Arc::new(self);
         let (http, graceful) = (Arc::new(protocols()), GracefulShutdown::new());
-        let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
+        let tasks = TaskTracker::new();
         loop {
-            let (tcp, peer) = tokio::select! {
+            let (io, peer) = tokio::select! {
                 accepted = accept(&listener) => accepted,
-                () = stop.cancelled() => break,
+                () = closed.cancelled() => break,
             };
-            let connection = Arc::clone(&server).connection(Arc::clone(&http), graceful.watcher(), tcp, peer);
+            let connection = Arc::clone(&server).connection(Arc::clone(&http), graceful.watcher(), io, peer);
             let connection = cut.clone().run_until_cancelled_owned(connection);
             tasks.spawn(connection.instrument(debug_span!("connection", %peer)));
         }
         drop(listener);
         tasks.close();
-        _ = timeout(FINISH_WITHIN, async { tokio::join!(graceful.shutdown(), tasks.wait()) }).await;
-        cut.cancel();
+        tokio::select! {
+            _ = async { tokio::join!(graceful.shutdown(), tasks.wait()) } => {}
+            () = cut.cancelled() => {}
+        }
         tasks.wait().await;
     }
 
@@ -109,10 +104,10 @@ impl Server {
         self: Arc<Self>,
         http: Arc<auto::Builder<TokioExecutor>>,
         watcher: Watcher,
-        tcp: TcpStream,
+        io: Io,
         peer: SocketAddr,
     ) {
-        let Some(connection) = self.open(tcp, peer).await else { return };
+        let Some(connection) = self.open(io, peer).await else { return };
         let Connection { io, admitted, secure } = connection;
         let _permit = match admitted {
             Admitted::Full(_place) => return refuse(io).await,
@@ -124,20 +119,20 @@ impl Server {
             heard.notify_one();
             Arc::clone(&self).answer(request, peer, secure)
         });
-        let connection = http.serve_connection_with_upgrades(TokioIo::new(io), each).into_owned();
+        let connection =
+            http.serve_connection_with_upgrades(TokioIo::new(Patient::new(io)), each).into_owned();
         if let Some(Err(error)) = drive(watcher.watch(connection), &spoke).await {
             tracing::debug!(%error, "connection ended");
         }
     }
 
     /// Counts a connection and makes it secure.
-    async fn open(&self, tcp: TcpStream, peer: SocketAddr) -> Option<Connection> {
-        _ = tcp.set_nodelay(true);
+    async fn open(&self, io: Io, peer: SocketAddr) -> Option<Connection> {
         let proxy = Proxies(&self.proxies).trusts(peer.ip());
         let admitted = self.admission.admit((!proxy).then_some(peer.ip()))?;
         let io = match &self.tls {
-            None => Io::Plain(tcp),
-            Some(tls) => match timeout(HEADERS_WITHIN, tls.acceptor().accept(tcp)).await {
+            None => io,
+            Some(tls) => match timeout(HEADERS_WITHIN, tls.acceptor().accept(io)).await {
                 Ok(Ok(stream)) => Io::Tls(Box::new(stream)),
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "no TLS");
@@ -209,10 +204,10 @@ async fn drive<C: Future>(connection: C, spoke: &Notify) -> Option<C::Output> {
 }
 
 /// The next connection. Running out of descriptors is waited out, not fatal.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &impl Listen) -> (Io, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((tcp, peer)) => return (tcp, peer::canonical(peer)),
+            Ok((io, peer)) => return (io, peer::canonical(peer)),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept");
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -234,7 +229,7 @@ async fn refuse(io: Io) {
         Ok::<_, Infallible>(response)
     });
     let http = auto::Builder::new(TokioExecutor::new());
-    let connection = http.serve_connection(TokioIo::new(io), answer);
+    let connection = http.serve_connection(TokioIo::new(Patient::new(io)), answer);
     _ = timeout(Duration::from_secs(2), connection).await;
 }
 

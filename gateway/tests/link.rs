@@ -7,7 +7,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use futures_util::{SinkExt, StreamExt};
 use oriel_gateway::{
     link::{
-        CallError, Close, Link, LinkFacts, Piece,
+        Budget, CallError, Close, Link, LinkFacts, Piece,
         handshake::server_side,
         pump::{self, End, Inbox},
     },
@@ -56,20 +56,21 @@ struct Pair {
 impl Pair {
     async fn new() -> Self {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
-        let link = Link::new(LinkFacts {
+        let facts = LinkFacts {
             id: SessionId::new(),
             agent: AgentId::new(),
             instance: InstanceId::new(),
             generation: 1,
+            features: Vec::new(),
             program: AgentFacts { version: "0".into(), os: "test".into(), arch: "test".into() },
             peer: SocketAddr::from(([127, 0, 0, 1], 1)),
             since: Timestamp::default(),
-        });
+        };
         let metrics = Arc::<LinkMetrics>::default();
-        let (for_pump, counted) = (link.clone(), Arc::clone(&metrics));
+        let link = Link::new(facts, Budget::shared(16 << 20), Arc::clone(&metrics));
+        let for_pump = link.clone();
         let socket = server_side(ours, bytes::Bytes::new()).await;
-        let pump =
-            tokio::spawn(async move { pump::run(socket, &for_pump, &mut Deaf, HEARTBEAT, counted).await });
+        let pump = tokio::spawn(async move { pump::run(socket, &for_pump, &mut Deaf, HEARTBEAT).await });
         let agent = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
         Self { link, agent, pump, metrics }
     }
@@ -236,6 +237,36 @@ async fn a_silent_agent_is_closed_after_two_and_a_half_heartbeats() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_agent_that_does_not_answer_a_probe_is_closed_after_five_seconds() {
+    let mut pair = Pair::new().await;
+    let start = Instant::now();
+    pair.link.probe();
+    // Not polled meanwhile, so that it answers nothing.
+    (&mut pair.pump).await.map(|end| assert!(matches!(end, End::ByGateway(Close::Silent)))).expect("it ends");
+    assert_eq!(start.elapsed().as_secs(), 5 + 1, "five seconds, and one for the farewell");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_answers_a_probe_stays() {
+    let mut pair = Pair::new().await;
+    pair.link.probe();
+    let next = timeout(20 * SECOND, pair.agent.next()).await.expect("a ping").expect("open");
+    assert!(matches!(next, Ok(Message::Ping(_))));
+    assert!(
+        timeout(20 * SECOND, pair.agent.next()).await.is_err(),
+        "nothing more is said, and nothing closed"
+    );
+    assert!(!pair.link.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_is_to_end_says_so_and_in_how_long() {
+    let mut pair = Pair::new().await;
+    pair.link.drain(8 * SECOND);
+    assert_eq!(pair.frame().await, GatewayFrame::Drain { within_ms: 8_000 });
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_ping_keeps_a_link_alive() {
     let mut pair = Pair::new().await;
     let start = Instant::now();
@@ -250,7 +281,7 @@ async fn a_retired_link_finishes_its_answers_first() {
     let mut pair = Pair::new().await;
     let mut ticket = pair.ask().expect("room");
     let id = pair.request().await.id;
-    pair.link.retire(10 * SECOND);
+    pair.link.retire(10 * SECOND, Close::Superseded);
     pair.say(&reply(id, vec![])).await;
     assert_eq!(ticket.next().await, Ok(Piece::End(Trailer::Nothing {})));
     assert_eq!(pair.close_code().await, Close::Superseded.code());
@@ -262,7 +293,7 @@ async fn a_retired_link_does_not_wait_for_ever() {
     let mut ticket = pair.link.call(camera(), Call::Describe {}, Instant::now() + 60 * SECOND).expect("room");
     pair.request().await;
     let start = Instant::now();
-    pair.link.retire(10 * SECOND);
+    pair.link.retire(10 * SECOND, Close::Superseded);
     assert_eq!(pair.close_code().await, Close::Superseded.code());
     assert_eq!(start.elapsed(), 10 * SECOND);
     assert_eq!(ticket.next().await, Err(CallError::Closed));
@@ -282,10 +313,10 @@ async fn a_link_that_cannot_write_still_reads() {
     // The agent reads nothing and the pipe is small: the pump's requests get stuck, its ears do not.
     let (ours, theirs) = tokio::io::duplex(256);
     let base = Pair::new().await;
-    let link = Link::new(base.link.facts().clone());
+    let link = Link::new(base.link.facts().clone(), Budget::shared(16 << 20), Arc::default());
     let for_pump = link.clone();
     let socket = server_side(ours, bytes::Bytes::new()).await;
-    tokio::spawn(async move { pump::run(socket, &for_pump, &mut Deaf, HEARTBEAT, Arc::default()).await });
+    tokio::spawn(async move { pump::run(socket, &for_pump, &mut Deaf, HEARTBEAT).await });
     let mut agent = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
     let mut tickets: Vec<_> = (0..200)
         .map(|_| link.call(camera(), Call::Describe {}, Instant::now() + 60 * SECOND).expect("room"))

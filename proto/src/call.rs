@@ -47,7 +47,7 @@ text_enum! {
 }
 
 /// Asks for events; answered by [`Items::Events`], or [`Items::EventCounts`] with `bucket_ms`, and [`Trailer::Events`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EventsCall {
     /// The earliest time wanted, included; none means from the beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,7 +104,7 @@ impl EventsCall {
 }
 
 /// Ranges of one epoch that the asker holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Have {
     /// The epoch.
     pub epoch: Epoch,

@@ -13,6 +13,8 @@ use crate::{
     scan,
 };
 
+pub use crate::scan::Outline;
+
 /// Why bytes are not one well-formed frame; the socket that sent them is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
@@ -149,10 +151,16 @@ pub fn encode<F: Frame>(frame: &F) -> Result<Vec<u8>, EncodeError> {
 
 /// The frame that `bytes` hold.
 pub fn decode<F: Frame>(bytes: &[u8]) -> Result<F, DecodeError> {
-    if bytes.len() > FRAME_BYTES {
-        return Err(Violation::TooLarge.into());
-    }
-    let outline = scan::outline(bytes)?;
+    decode_outlined(bytes, outline(bytes)?)
+}
+
+/// Checks that `bytes` are one well-formed frame, and gives its name and question; its fields may still be wrong.
+pub fn outline(bytes: &[u8]) -> Result<Outline<'_>, Violation> {
+    if bytes.len() > FRAME_BYTES { Err(Violation::TooLarge) } else { scan::outline(bytes) }
+}
+
+/// The frame that `bytes` hold, which [`outline`] has found to be well-formed.
+pub fn decode_outlined<F: Frame>(bytes: &[u8], outline: Outline<'_>) -> Result<F, DecodeError> {
     if !F::TAGS.contains(&outline.tag) {
         return Err(DecodeError::Unknown { tag: beginning(outline.tag, WORD_BYTES), id: outline.id });
     }

@@ -148,7 +148,7 @@ impl LoggedEvent {
 }
 
 /// A place in the total order of a camera's events: time, then epoch, then sequence number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// The event's time.
     pub at: Timestamp,
@@ -159,7 +159,7 @@ pub struct Position {
 }
 
 /// Sequence numbers from `first` to `last`, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SeqRange {
     /// The first one.
     pub first: Seq,

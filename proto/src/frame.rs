@@ -27,6 +27,8 @@ text_enum! {
     Feature {
         /// The gateway stores events: agents may upload.
         Ingest = "ingest",
+        /// The agent has another gateway to go to: on `Drain` it opens a socket there and says `Gone` here.
+        Move = "move",
     }
 }
 

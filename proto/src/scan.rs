@@ -5,12 +5,12 @@ use uuid::Uuid;
 use crate::{codec::Violation, id::RequestId, limits::DEPTH};
 
 /// What the pass learns of a frame: enough to skip it or to fail its question when the rest cannot be read.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Outline<'a> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outline<'a> {
     /// The frame's name.
-    pub(crate) tag: &'a str,
+    pub tag: &'a str,
     /// The question that it belongs to.
-    pub(crate) id: Option<RequestId>,
+    pub id: Option<RequestId>,
 }
 
 /// Checks that `bytes` are exactly one map of one entry from a name to a map of fields, that no declared length exceeds what is

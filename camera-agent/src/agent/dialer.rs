@@ -1,64 +1,49 @@
 //! Which gateway is dialled when, and what each ending means for the next try.
-
-use std::{sync::Arc, time::Duration};
+//!
+//! One connection is kept. While its gateway drains, another gateway is dialled beside it, and once that one has taken the
+//! cameras, the first is left: at no time is nobody there to answer.
 
 use oriel_proto::{
     PROTOCOL_VERSION,
     frame::{AgentFacts, Feature, Hello},
 };
-use rustls::ClientConfig;
 use tokio::{
     sync::watch,
+    task::JoinSet,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
+use super::{
+    AgentError,
+    gateway::{Gateway, disk},
+    running::Running,
+};
 use crate::{
-    backoff::{self, Backoff, Ending},
+    backoff::{self, Ending},
     camera::Camera,
     config::GatewayConfig,
-    connect::{self, DialError, tls},
-    enroll,
-    session::{self, Ended, Setup},
+    session::{self, Ended, Phase, Setup},
     spool::Clock,
-    state::{State, StateError, Token, Tokens},
+    state::State,
 };
-
-use super::AgentError;
 
 /// The code that says: a newer connection of this instance took over.
 const REPLACED: u16 = 4001;
-
-/// One gateway of the list.
-struct Gateway {
-    config: GatewayConfig,
-    tls: Arc<ClientConfig>,
-    tokens: Tokens,
-    backoff: Backoff,
-    /// Not to be dialled before this.
-    ready_at: Instant,
-    /// Whether the rotated token was refused, so that the old one is tried.
-    refused_fresh: bool,
-}
 
 /// Keeps one connection to one of the gateways.
 pub(super) struct Dialer {
     gateways: Vec<Gateway>,
     /// Where the turn begins.
     turn: usize,
+    /// Connections that another one has replaced, until they have ended.
+    leaving: JoinSet<(usize, Ended)>,
     state: State,
     cameras: Vec<Camera>,
     clock: Clock,
     bell: watch::Receiver<()>,
     since: Instant,
     stop: CancellationToken,
-}
-
-/// How one try ended.
-struct Tried {
-    ending: Ending,
-    why: String,
-    connected: Duration,
 }
 
 impl Dialer {
@@ -71,131 +56,149 @@ impl Dialer {
         since: Instant,
         stop: CancellationToken,
     ) -> Result<Self, AgentError> {
-        let gateways = gateways.into_iter().map(|config| {
-            Ok(Gateway {
-                tls: tls::trust(config.ca.as_deref())?,
-                tokens: state.tokens(&config.url),
-                config,
-                backoff: Backoff::default(),
-                ready_at: since,
-                refused_fresh: false,
-            })
-        });
+        let gateways = gateways.into_iter().map(|config| Gateway::new(config, &state, since));
         let gateways = gateways.collect::<Result<_, AgentError>>()?;
-        Ok(Self { gateways, turn: 0, state, cameras, clock, bell, since, stop })
+        Ok(Self { gateways, turn: 0, leaving: JoinSet::new(), state, cameras, clock, bell, since, stop })
     }
 
-    /// Dials until `stop`.
+    /// Dials until `stop`, then waits until every connection has ended.
     pub(super) async fn run(&mut self) {
         let stop = self.stop.clone();
         while !stop.is_cancelled() {
-            let Some((index, at)) = self.next() else { return };
+            let Some((index, at)) = self.next(None) else { break };
             tokio::select! {
                 () = sleep_until(at) => {}
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
             }
-            let tried = self.attempt(index).await;
-            if stop.is_cancelled() {
-                return;
+            if let Some(running) = self.open(index, stop.cancelled()).await {
+                self.keep(running).await;
             }
-            tokio::select! {
-                () = self.note(index, tried) => {}
-                () = stop.cancelled() => return,
-            }
-            self.turn = (index + 1) % self.gateways.len();
         }
+        while self.leaving.join_next().await.is_some() {}
     }
 
-    /// The gateway that may be dialled first, and when; among those ready now, the next in turn.
-    fn next(&self) -> Option<(usize, Instant)> {
+    /// The gateway that may be dialled first, and when; among those ready now, the next in turn. Never `but`.
+    fn next(&self, but: Option<usize>) -> Option<(usize, Instant)> {
         let now = Instant::now();
         let count = self.gateways.len();
         (0..count)
             .map(|i| (self.turn + i) % count)
+            .filter(|index| but != Some(*index))
             .map(|index| (index, self.gateways[index].ready_at.max(now)))
             .min_by_key(|(_, at)| *at)
     }
 
-    async fn attempt(&mut self, index: usize) -> Tried {
-        let stop = self.stop.clone();
-        let failed = |ending, why: String| Tried { ending, why, connected: Duration::ZERO };
-        let prepared = tokio::select! {
-            prepared = self.prepare(index) => prepared,
-            () = stop.cancelled() => return failed(Ending::Broken, "stopping".into()),
-        };
-        let (token, hello) = match prepared {
-            Ok(Some(ready)) => ready,
-            Ok(None) => {
-                let why = "there is no token for this gateway: run camera-agent enroll with a code from it";
-                return failed(Ending::NoToken, why.into());
+    /// Serves a connection to its end, or that of the one that replaces it, and so on.
+    async fn keep(&mut self, mut running: Running) {
+        loop {
+            let draining = running.reaches(Phase::Draining);
+            tokio::select! {
+                ended = running.ended() => return self.note(running.index, ended).await,
+                () = draining => {}
+                Some(Ok((index, ended))) = self.leaving.join_next() => {
+                    self.left(index, &ended);
+                    continue;
+                }
             }
-            Err(tried) => return tried,
+            let Some(newer) = self.replace(&mut running).await else { return };
+            let mut older = std::mem::replace(&mut running, newer);
+            if !older.is_over() {
+                older.leave();
+                self.leaving.spawn(async move { (older.index, older.ended().await) });
+            }
+        }
+    }
+
+    /// Dials the other gateways until one has taken the cameras; none when `running` ended before and nothing took its place.
+    async fn replace(&mut self, running: &mut Running) -> Option<Running> {
+        loop {
+            let place = self.next(Some(running.index));
+            tokio::select! {
+                ended = running.ended() => {
+                    self.note(running.index, ended).await;
+                    return None;
+                }
+                () = wait_for(place) => {}
+            }
+            let Some((index, _)) = place else { continue };
+            let Some(mut newer) = self.open(index, running.over()).await else { continue };
+            let settled = newer.reaches(Phase::Settled);
+            tokio::select! {
+                ended = newer.ended() => self.note(newer.index, ended).await,
+                () = settled => return Some(newer),
+                ended = running.ended() => {
+                    self.note(running.index, ended).await;
+                    return Some(newer);
+                }
+            }
+        }
+    }
+
+    /// Opens a connection and begins to serve it; none when that failed, which is noted, or `cut` came first.
+    async fn open(&mut self, index: usize, cut: impl Future<Output = ()>) -> Option<Running> {
+        self.turn = (index + 1) % self.gateways.len();
+        let dialled = self.dial(index, cut).await.transpose()?;
+        match dialled {
+            Ok(running) => Some(running),
+            Err(ended) => {
+                self.note(index, ended).await;
+                None
+            }
+        }
+    }
+
+    async fn dial(&mut self, index: usize, cut: impl Future<Output = ()>) -> Result<Option<Running>, Ended> {
+        let stop = self.stop.clone();
+        // Not cut off by anything but a stop: a code that was traded must become a token on the disk.
+        let (token, hello) = tokio::select! {
+            prepared = self.prepare(index) => prepared?,
+            () = stop.cancelled() => return Ok(None),
         };
         let gateway = &mut self.gateways[index];
-        let dialled = tokio::select! {
-            dialled = connect::dial(&gateway.config, gateway.tls.clone(), &token.secret) => dialled,
-            () = stop.cancelled() => return failed(Ending::Broken, "stopping".into()),
+        let socket = tokio::select! {
+            dialled = gateway.dial(&token) => dialled?,
+            () = cut => return Ok(None),
+            () = stop.cancelled() => return Ok(None),
         };
-        let socket = match dialled {
-            Ok(socket) => socket,
-            Err(DialError::Refused { status: 401, .. }) if token.fresh => {
-                gateway.refused_fresh = true;
-                // The old token is tried at once: it works until the new one has been used.
-                return failed(Ending::Closed(1012), "the new token is refused; the old one is tried".into());
-            }
-            Err(e) => {
-                if matches!(e, DialError::Refused { status: 401, .. }) {
-                    gateway.refused_fresh = false;
-                }
-                return failed(ending_of(&e), e.to_string());
-            }
-        };
+        let (phase_tx, phase_rx) = watch::channel(Phase::Opening);
+        let leave = CancellationToken::new();
         let setup = Setup {
             cameras: self.cameras.clone(),
             tokens: gateway.tokens.clone(),
             since: self.since,
             bell: self.bell.clone(),
             clock: self.clock.clone(),
+            phase: phase_tx,
+            leave: leave.clone(),
             stop,
         };
-        let Ended { ending, why, welcomed } = session::run(socket, hello, &token, setup).await;
-        if welcomed.is_some() {
-            gateway.refused_fresh = false;
-        }
-        Tried { ending, why, connected: welcomed.unwrap_or_default() }
+        let task = tokio::spawn(async move { session::run(socket, hello, &token, setup).await });
+        Ok(Some(Running::new(index, task, phase_rx, leave)))
     }
 
-    /// The token and the greeting for the next dial; none without a token and without a code to get one.
-    async fn prepare(&mut self, index: usize) -> Result<Option<(Token, Hello)>, Tried> {
-        let disk =
-            |e: StateError| Tried { ending: Ending::Broken, why: e.to_string(), connected: Duration::ZERO };
-        let gateway = &mut self.gateways[index];
-        let mut token = gateway.tokens.current(gateway.refused_fresh).await.map_err(disk)?;
-        if token.is_none() {
-            match enroll::first_token(&mut gateway.config, &gateway.tls, &gateway.tokens).await {
-                Ok(true) => token = gateway.tokens.current(false).await.map_err(disk)?,
-                Ok(false) => return Ok(None),
-                Err(e) => {
-                    return Err(Tried { ending: e.ending(), why: e.to_string(), connected: Duration::ZERO });
-                }
-            }
-        }
-        let Some(token) = token else { return Ok(None) };
+    /// The token and the greeting for the next dial.
+    async fn prepare(&mut self, index: usize) -> Result<(crate::state::Token, Hello), Ended> {
+        let token = self.gateways[index].token().await?;
         let (instance, generation) = self.state.next_dial().await.map_err(disk)?;
         let agent = AgentFacts {
             version: env!("CARGO_PKG_VERSION").into(),
             os: std::env::consts::OS.into(),
             arch: std::env::consts::ARCH.into(),
         };
-        let features = vec![Feature::Ingest];
-        Ok(Some((token, Hello { protocol: PROTOCOL_VERSION, features, instance, generation, agent })))
+        let mut features = vec![Feature::Ingest];
+        if self.gateways.len() > 1 {
+            features.push(Feature::Move);
+        }
+        Ok((token, Hello { protocol: PROTOCOL_VERSION, features, instance, generation, agent }))
     }
 
-    /// Decides when this gateway is dialled again, and says why.
-    async fn note(&mut self, index: usize, tried: Tried) {
-        let Tried { ending, why, connected } = tried;
-        if ending == Ending::Closed(REPLACED) {
-            // This process opens one connection at a time: the newer one belongs to a copy of the state folder.
+    /// Decides when a gateway is dialled again, and says why.
+    async fn note(&mut self, index: usize, ended: Ended) {
+        if self.stop.is_cancelled() {
+            return;
+        }
+        if ended.ending == Ending::Closed(REPLACED) {
+            // This process leaves a connection before a newer one replaces it: that belongs to a copy of the state folder.
             match self.state.renew_instance().await {
                 Ok(instance) => tracing::warn!(
                     %instance,
@@ -204,25 +207,29 @@ impl Dialer {
                 Err(e) => tracing::error!("{e}"),
             }
         }
-        let gateway = &mut self.gateways[index];
-        let wait = gateway.backoff.after(ending, connected, rand::random());
-        gateway.ready_at = Instant::now() + wait;
+        let wait = self.gateways[index].note(&ended, rand::random());
         let switch_at = Instant::now() + backoff::switch(rand::random());
         for (other, gateway) in self.gateways.iter_mut().enumerate() {
             if other != index {
                 gateway.ready_at = gateway.ready_at.max(switch_at);
             }
         }
-        let gateway = &self.gateways[index];
-        tracing::warn!(gateway = %gateway.config.url, wait_s = wait.as_secs_f32(), "not connected: {why}");
+        let url = &self.gateways[index].config.url;
+        tracing::warn!(gateway = %url, wait_s = wait.as_secs_f32(), "not connected: {}", ended.why);
+    }
+
+    /// A connection that was replaced has ended, as it should.
+    fn left(&mut self, index: usize, ended: &Ended) {
+        let gateway = &mut self.gateways[index];
+        gateway.note(ended, rand::random());
+        tracing::info!(gateway = %gateway.config.url, "left: {}", ended.why);
     }
 }
 
-const fn ending_of(error: &DialError) -> Ending {
-    match error {
-        DialError::Refused { status, retry_after } => {
-            Ending::Refused { status: *status, retry_after: *retry_after }
-        }
-        _ => Ending::Broken,
+/// Waits until it is the turn of a gateway; for ever when there is none.
+async fn wait_for(place: Option<(usize, Instant)>) {
+    match place {
+        Some((_, at)) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

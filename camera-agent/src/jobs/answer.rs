@@ -13,15 +13,35 @@ use crate::{
     spool::{Query, SpoolError},
 };
 
+/// Stretches of logs that the answers of one connection may hold in memory, each of at most 64 KiB: eight of the widest answers,
+/// and as many of one epoch as there may be questions.
+const STRETCHES: usize = 1_024;
+
+/// Pages that may be in memory, beside those being sent, before they are needed; each of about 64 KiB.
+const AHEAD: usize = 64;
+
+/// What the answers of one connection may hold in memory together.
+#[derive(Debug)]
+pub(super) struct Room {
+    stretches: Semaphore,
+    ahead: Semaphore,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { stretches: Semaphore::new(STRETCHES), ahead: Semaphore::new(AHEAD) }
+    }
+}
+
 /// Answers `call` into `outlet`.
 pub(super) async fn answer(
     call: Call,
     camera: &Camera,
-    stretches: &Semaphore,
+    room: &Room,
     outlet: &mut Outlet,
 ) -> Result<(), Failure> {
     match call {
-        Call::Events(call) => events(call, camera, stretches, outlet).await,
+        Call::Events(call) => events(call, camera, room, outlet).await,
         Call::Describe {} => describe(camera, outlet).await,
         Call::Images(_) | Call::Image(_) | Call::Snapshot(_) | Call::Live(_) => {
             Err(Failure::new(FailureCode::Unsupported, "this camera gives no pictures"))
@@ -40,30 +60,37 @@ async fn describe(camera: &Camera, outlet: &mut Outlet) -> Result<(), Failure> {
     }
 }
 
-async fn events(
-    call: EventsCall,
-    camera: &Camera,
-    stretches: &Semaphore,
-    outlet: &mut Outlet,
-) -> Result<(), Failure> {
+async fn events(call: EventsCall, camera: &Camera, room: &Room, outlet: &mut Outlet) -> Result<(), Failure> {
     let bucket_ms = call.bucket_ms;
     let mut query = camera.spool.query(call).await.map_err(unreadable)?;
-    let _room = stretches.acquire_many(query.stretches()).await;
+    let _held = room.stretches.acquire_many(query.stretches()).await;
     let mut list = Pieces::new(outlet);
     match bucket_ms {
-        None => loop {
-            let (page, ended) = query.page().await.map_err(unreadable)?;
-            for event in page {
-                list.push(Item::Event(event)).await?;
-            }
-            if ended {
-                break;
-            }
-        },
+        None => list_events(&mut query, room, &mut list).await?,
         Some(bucket_ms) => count(&mut query, bucket_ms, &mut list).await?,
     }
     let trailer = Trailer::Events(query.trailer().await.map_err(unreadable)?);
     list.end(trailer, bucket_ms.is_some()).await
+}
+
+/// Lists events. The next page is read while the present one is sent, as long as there is room: else an answer that reads on
+/// passes over turns, and the disk and the link wait for each other.
+async fn list_events(query: &mut Query, room: &Room, list: &mut Pieces<'_>) -> Result<(), Failure> {
+    let (mut page, mut ended) = query.page().await.map_err(unreadable)?;
+    while !ended {
+        let next = match room.ahead.try_acquire() {
+            Ok(_held) => {
+                let (sent, next) = tokio::join!(list.extend(page), query.page());
+                sent.map(|()| next)?
+            }
+            Err(_) => {
+                list.extend(page).await?;
+                query.page().await
+            }
+        };
+        (page, ended) = next.map_err(unreadable)?;
+    }
+    list.extend(page).await
 }
 
 /// Counts instead of listing: one stretch of time is in memory at once.
@@ -120,6 +147,13 @@ struct Pieces<'a> {
 impl<'a> Pieces<'a> {
     const fn new(outlet: &'a mut Outlet) -> Self {
         Self { outlet, items: Vec::new(), bytes: 0, begun: false }
+    }
+
+    async fn extend(&mut self, events: Vec<LoggedEvent>) -> Result<(), Failure> {
+        for event in events {
+            self.push(Item::Event(event)).await?;
+        }
+        Ok(())
     }
 
     async fn push(&mut self, item: Item) -> Result<(), Failure> {

@@ -15,7 +15,7 @@ use oriel_proto::{
     limits::{FIRST_CREDIT, FRAME_BYTES, Limits},
 };
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
 };
 
@@ -74,12 +74,22 @@ impl Started {
     }
 }
 
+/// A frame in the queue of all answers; its answer queues no other before this one is taken out.
+#[derive(Debug)]
+pub(super) struct Queued {
+    /// What is to be sent.
+    pub(super) frame: AgentFrame,
+    _turn: OwnedSemaphorePermit,
+}
+
 /// Where one answer's frames go.
 #[derive(Debug)]
 pub(super) struct Outlet {
     id: RequestId,
     n: u32,
-    frames_tx: mpsc::Sender<AgentFrame>,
+    frames_tx: mpsc::Sender<Queued>,
+    /// Free while none of its frames is in the queue.
+    turn: Arc<Semaphore>,
     credit: Arc<Credit>,
     limits: Limits,
     started: Started,
@@ -88,11 +98,12 @@ pub(super) struct Outlet {
 impl Outlet {
     pub(super) fn new(
         id: RequestId,
-        frames_tx: mpsc::Sender<AgentFrame>,
+        frames_tx: mpsc::Sender<Queued>,
         credit: Arc<Credit>,
         limits: Limits,
     ) -> Self {
-        Self { id, n: 0, frames_tx, credit, limits, started: Started::default() }
+        let (turn, started) = (Arc::new(Semaphore::new(1)), Started::default());
+        Self { id, n: 0, frames_tx, turn, credit, limits, started }
     }
 
     /// Tells whether the answer has begun.
@@ -142,14 +153,16 @@ impl Outlet {
     /// Ends the answer with a failure.
     pub(super) async fn fail(self, failure: Failure) {
         // The session that would send it may be gone.
-        let _ = self.frames_tx.send(AgentFrame::Fail(Fail::of(self.id, failure))).await;
+        let _ = self.send(AgentFrame::Fail(Fail::of(self.id, failure))).await;
     }
 
+    /// Joins the end of the queue, once the answer's last frame has left it.
     async fn send(&self, frame: AgentFrame) -> Result<(), Failure> {
-        let gone = |_| Failure::new(FailureCode::Cancelled, "the connection is gone");
-        let place = self.frames_tx.reserve().await.map_err(gone)?;
+        let gone = || Failure::new(FailureCode::Cancelled, "the connection is gone");
+        let turn = self.turn.clone().acquire_owned().await.map_err(|_| gone())?;
+        let place = self.frames_tx.reserve().await.map_err(|_| gone())?;
         self.started.0.store(true, Ordering::Relaxed);
-        place.send(frame);
+        place.send(Queued { frame, _turn: turn });
         Ok(())
     }
 }

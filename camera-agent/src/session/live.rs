@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     End, Setup,
     chores::{Chores, Done},
+    handover::Handover,
     health::Told,
     outbox::Outbox,
     pulse::Pulse,
@@ -47,11 +48,13 @@ pub(super) struct Live<W> {
     deaf: bool,
     /// How often the gateway said something for people.
     said: u32,
+    handover: Handover,
 }
 
 impl<W: Wire> Live<W> {
     pub(super) fn new(wire: W, welcome: Welcome, setup: Setup, offset_ms: i64) -> Self {
         let now = Instant::now();
+        let handover = Handover::new(setup.phase.clone(), setup.leave.clone(), &setup.cameras);
         let ingest = welcome.features.contains(&Feature::Ingest);
         Self {
             outbox: Outbox::new(wire),
@@ -65,6 +68,7 @@ impl<W: Wire> Live<W> {
             seen: setup.cameras.iter().map(|camera| camera.spool.place()).collect(),
             deaf: false,
             said: 0,
+            handover,
             setup,
         }
     }
@@ -93,11 +97,13 @@ impl<W: Wire> Live<W> {
         loop {
             self.upload_next();
             let due = self.pulse.ping_at().min(self.pulse.silent_at()).min(self.health_at);
+            let due = self.handover.leave_by().map_or(due, |by| by.min(due));
             let step = tokio::select! {
                 down = poll_fn(|cx| self.outbox.poll(&mut self.jobs, cx)) => Step::Down(down),
                 done = self.chores.next() => Step::Done(done),
                 changed = self.setup.bell.changed(), if !self.deaf => { self.deaf = changed.is_err(); Step::Changed }
                 () = sleep_until(due) => Step::Due,
+                () = self.handover.wanted_gone() => Step::Left,
                 () = self.setup.stop.cancelled() => return Err(End::ours(1000, "stopping")),
             };
             match step {
@@ -105,6 +111,7 @@ impl<W: Wire> Live<W> {
                 Step::Done(done) => self.finish(done)?,
                 Step::Changed => self.look()?,
                 Step::Due => self.tick(Instant::now())?,
+                Step::Left => self.give_back()?,
             }
         }
     }
@@ -141,6 +148,7 @@ impl<W: Wire> Live<W> {
             GatewayFrame::Bound(bound) => self.bound(bound),
             GatewayFrame::Refused { camera, code, message } => {
                 self.say(Some(&camera), code.as_str(), &message);
+                self.handover.settle(&camera);
                 if let Some(uploads) = &mut self.uploads {
                     uploads.refused(&camera);
                 }
@@ -177,7 +185,11 @@ impl<W: Wire> Live<W> {
                 self.bounded()
             }
             GatewayFrame::Drain { within_ms } => {
-                tracing::info!(within_ms, "the gateway will stop; this connection stays until it does");
+                tracing::info!(
+                    within_ms,
+                    "the gateway will stop; this connection stays until then or until another has taken over"
+                );
+                self.handover.drain();
                 Ok(())
             }
             GatewayFrame::Notice(notice) => self.noticed(notice),
@@ -187,6 +199,7 @@ impl<W: Wire> Live<W> {
     fn bound(&mut self, bound: Bound) -> Result<(), End> {
         let Some(camera) = find(&self.setup.cameras, &bound.camera) else { return Ok(()) };
         tracing::info!(camera = %bound.camera, "the camera is taken");
+        self.handover.settle(&bound.camera);
         if let Some(uploads) = &mut self.uploads
             && camera.config.upload == Upload::Live
         {
@@ -196,6 +209,16 @@ impl<W: Wire> Live<W> {
             self.chores.reconcile(camera, bound.acked);
         }
         self.bounded()
+    }
+
+    /// Gives the cameras back: the gateway asks nothing more then, and closes when its open questions are answered.
+    fn give_back(&mut self) -> Result<(), End> {
+        self.handover.begin_to_leave(Instant::now());
+        for index in 0..self.setup.cameras.len() {
+            let camera = self.setup.cameras[index].id().clone();
+            self.outbox.push(AgentFrame::Gone { camera })?;
+        }
+        Ok(())
     }
 
     fn noticed(&mut self, notice: Notice) -> Result<(), End> {
@@ -268,6 +291,9 @@ impl<W: Wire> Live<W> {
     }
 
     fn tick(&mut self, now: Instant) -> Result<(), End> {
+        if self.handover.leave_by().is_some_and(|by| now >= by) {
+            return Err(End::ours(1000, "another gateway has taken over"));
+        }
         if now >= self.pulse.silent_at() {
             return Err(End::ours(4008, "the gateway was silent too long"));
         }
@@ -282,7 +308,10 @@ impl<W: Wire> Live<W> {
     }
 
     fn announce(&mut self, index: usize) -> Result<(), End> {
-        let Some(camera) = self.setup.cameras.get(index) else { return Ok(()) };
+        let Some(camera) = self.setup.cameras.get(index).filter(|_| self.handover.leave_by().is_none())
+        else {
+            return Ok(());
+        };
         let announce = camera.announce();
         self.told.announced(&announce);
         self.outbox.push(AgentFrame::Camera(announce))
@@ -339,4 +368,5 @@ enum Step {
     Done(Done),
     Changed,
     Due,
+    Left,
 }

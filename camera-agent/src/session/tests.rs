@@ -73,7 +73,8 @@ impl Gateway {
         let token = tokens.current(false).await.unwrap().unwrap();
         let stop = CancellationToken::new();
         let (since, clock, cameras) = (Instant::now(), system_clock(), vec![camera.clone()]);
-        let setup = Setup { cameras, tokens, since, bell, clock, stop: stop.clone() };
+        let (phase, leave) = (watch::Sender::new(Phase::Opening), CancellationToken::new());
+        let setup = Setup { cameras, tokens, since, bell, clock, phase, leave, stop: stop.clone() };
         let ((down_tx, down_rx), (up_tx, up_rx)) = (mpsc::channel(64), mpsc::channel(room));
         let pipe = Pipe { down_rx, up_tx: PollSender::new(up_tx) };
         let agent = AgentFacts { version: String::new(), os: String::new(), arch: String::new() };

@@ -190,6 +190,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         self.send_raw(encode(&frame).unwrap()).await;
     }
 
+    /// Sends frames in one write, so that the agent has read them all before it does anything else.
+    pub(crate) async fn send_together(&mut self, frames: impl IntoIterator<Item = GatewayFrame>) {
+        for frame in frames {
+            soon(self.socket.feed(Message::Binary(encode(&frame).unwrap().into()))).await.unwrap();
+        }
+        soon(self.socket.flush()).await.unwrap();
+    }
+
     pub(crate) async fn send_raw(&mut self, bytes: Vec<u8>) {
         soon(self.socket.send(Message::Binary(bytes.into()))).await.unwrap();
     }

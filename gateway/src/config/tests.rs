@@ -25,8 +25,9 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(config.metrics_listen, Endpoint::At(([127, 0, 0, 1], 9464).into()));
     assert_eq!((config.heartbeat.as_secs(), config.workers, config.insecure), (30, None, false));
     assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
-    let Limits { connections, connections_per_address, agents, body_bytes } = config.limits;
-    assert_eq!((connections, connections_per_address, agents, body_bytes), (10_000, 1_024, 100_000, 65_536));
+    let Limits { connections, connections_per_address, agents, body_bytes, credit_bytes } = config.limits;
+    assert_eq!((connections, connections_per_address, agents), (10_000, 1_024, 100_000));
+    assert_eq!((body_bytes, credit_bytes), (64 << 10, 16 << 20));
     assert!(config.check().is_ok());
 }
 

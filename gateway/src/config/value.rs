@@ -7,6 +7,9 @@ use serde::{Serialize, Serializer};
 
 use crate::clock;
 
+/// The largest `limits.credit_bytes`: more than a machine would give to what nobody has read yet.
+const CREDIT_BYTES_MAX: u64 = 4 << 30;
+
 /// The largest `limits.body_bytes`: a request of this API is a small JSON object.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
@@ -117,13 +120,28 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
 
 /// A size of bodies, 1 KiB to [`BODY_BYTES_MAX`].
 pub(super) fn body_bytes(text: &str) -> Result<usize, String> {
+    let bytes = bytes(text)?;
+    if (1 << 10..=BODY_BYTES_MAX).contains(&bytes) { Ok(bytes) } else { Err("must be 1KiB to 16MiB".into()) }
+}
+
+/// The credit that all long answers share, 1 MiB to [`CREDIT_BYTES_MAX`].
+pub(super) fn credit_bytes(text: &str) -> Result<u64, String> {
+    let bytes = bytes(text)? as u64;
+    if (1 << 20..=CREDIT_BYTES_MAX).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err("must be 1MiB to 4096MiB".into())
+    }
+}
+
+/// A number of bytes, with KiB or MiB or alone.
+fn bytes(text: &str) -> Result<usize, String> {
     let (number, unit) = match text {
         _ if text.ends_with("KiB") => (text.trim_end_matches("KiB"), 1 << 10),
         _ if text.ends_with("MiB") => (text.trim_end_matches("MiB"), 1 << 20),
         _ => (text, 1),
     };
-    let bytes = count(number.trim())?.saturating_mul(unit);
-    if (1 << 10..=BODY_BYTES_MAX).contains(&bytes) { Ok(bytes) } else { Err("must be 1KiB to 16MiB".into()) }
+    Ok(count(number.trim())?.saturating_mul(unit))
 }
 
 /// The name of this machine, for addresses that others are told.
@@ -163,6 +181,10 @@ mod tests {
         assert_eq!(body_bytes("4_096"), Ok(4_096));
         for wrong in ["0", "1023", "17MiB", "x", "-1"] {
             assert!(body_bytes(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(credit_bytes("16MiB"), Ok(16 << 20));
+        for wrong in ["0", "1MB", "4097MiB", "1KiB"] {
+            assert!(credit_bytes(wrong).is_err(), "{wrong}");
         }
     }
 }

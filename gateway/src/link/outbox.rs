@@ -34,7 +34,17 @@ struct State {
     requests: VecDeque<Waiting>,
     control: Option<Box<Control>>,
     close: Option<Close>,
-    retire: Option<Instant>,
+    retire: Option<Retire>,
+    probe: bool,
+}
+
+/// How a link that gets no new questions ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retire {
+    /// At the latest then.
+    pub(super) by: Instant,
+    /// What the agent is told.
+    pub(super) why: Close,
 }
 
 /// A question that has not been sent; its deadline becomes the time left when it is.
@@ -54,6 +64,8 @@ struct Control {
     credits: BTreeMap<RequestId, u32>,
     cancels: Vec<RequestId>,
     token: Option<Secret>,
+    /// When the gateway will end the link.
+    drain: Option<Instant>,
 }
 
 impl Outbox {
@@ -116,16 +128,32 @@ impl Outbox {
         self.control(|control| control.token = Some(token));
     }
 
+    /// Tells the agent that the link will end at `by`.
+    pub(super) fn drain(&self, by: Instant) {
+        self.control(|control| control.drain = Some(by));
+    }
+
     /// Ends the link now; the first reason counts.
     pub(super) fn close(&self, why: Close) {
         self.lock().close.get_or_insert(why);
         self.pump.wake();
     }
 
-    /// Ends the link once nothing is open, or at `by`.
-    pub(super) fn retire(&self, by: Instant) {
-        self.lock().retire.get_or_insert(by);
+    /// Ends the link once nothing is open; the first reason counts.
+    pub(super) fn retire(&self, retire: Retire) {
+        self.lock().retire.get_or_insert(retire);
         self.pump.wake();
+    }
+
+    /// Asks for a ping.
+    pub(super) fn probe(&self) {
+        self.lock().probe = true;
+        self.pump.wake();
+    }
+
+    /// Whether a ping was asked for since this was last called.
+    pub(super) fn take_probe(&self) -> bool {
+        std::mem::take(&mut self.lock().probe)
     }
 
     /// Why the link is to end now.
@@ -133,8 +161,8 @@ impl Outbox {
         self.lock().close
     }
 
-    /// By when the link is to end.
-    pub(super) fn retiring(&self) -> Option<Instant> {
+    /// How the link is to end.
+    pub(super) fn retiring(&self) -> Option<Retire> {
         self.lock().retire
     }
 
@@ -149,7 +177,7 @@ impl Outbox {
     pub(super) fn next(&self, now: Instant) -> Option<GatewayFrame> {
         let mut state = self.lock();
         if let Some(control) = &mut state.control {
-            if let Some(frame) = control.next() {
+            if let Some(frame) = control.next(now) {
                 return Some(frame);
             }
             state.control = None;
@@ -174,18 +202,13 @@ impl Outbox {
 
 impl Waiting {
     fn into_frame(self, now: Instant) -> GatewayFrame {
-        let left = self.deadline.duration_since(now).as_millis();
-        GatewayFrame::Request(Request {
-            id: self.id,
-            camera: self.camera,
-            deadline_ms: u32::try_from(left).unwrap_or(u32::MAX).max(1),
-            call: self.call,
-        })
+        let deadline_ms = millis_left(self.deadline, now).max(1);
+        GatewayFrame::Request(Request { id: self.id, camera: self.camera, deadline_ms, call: self.call })
     }
 }
 
 impl Control {
-    fn next(&mut self) -> Option<GatewayFrame> {
+    fn next(&mut self, now: Instant) -> Option<GatewayFrame> {
         if let Some(id) = self.cancels.pop() {
             return Some(GatewayFrame::Cancel { id });
         }
@@ -195,6 +218,13 @@ impl Control {
         if let Some((_, frame)) = self.told.pop_first() {
             return Some(frame);
         }
-        self.token.take().map(|token| GatewayFrame::Token { token })
+        if let Some(token) = self.token.take() {
+            return Some(GatewayFrame::Token { token });
+        }
+        self.drain.take().map(|by| GatewayFrame::Drain { within_ms: millis_left(by, now) })
     }
+}
+
+fn millis_left(until: Instant, now: Instant) -> u32 {
+    u32::try_from(until.duration_since(now).as_millis()).unwrap_or(u32::MAX)
 }

@@ -1,5 +1,8 @@
 //! Who waits for which answer. An entry leaves the table when its answer ends, when its asker leaves, or when the link closes:
 //! whichever comes first, and only once.
+//!
+//! What comes is kept as the bytes that came, and read by who takes it: the pump stays quick, and an answer that waits for a
+//! slow reader takes no more than its credit.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,13 +10,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use oriel_proto::{
-    Answer, Body, Failure, RequestId, Trailer,
-    limits::{CALLS, FIRST_CREDIT, WINDOW},
+    Failure, RequestId,
+    limits::{CALLS, FIRST_CREDIT},
 };
 use tokio::sync::Notify;
-
-use super::Link;
 
 /// Why a question has no answer, or no more of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,15 +29,6 @@ pub enum CallError {
     /// The camera said that it has no answer.
     #[error(transparent)]
     Failed(#[from] Failure),
-}
-
-/// A piece of an answer.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Piece {
-    /// More of it.
-    Body(Body),
-    /// The end of it.
-    End(Trailer),
 }
 
 /// The table of open questions; allocates with the first one.
@@ -59,7 +52,8 @@ impl Default for Table {
 pub(super) struct OverCredit;
 
 impl Pending {
-    fn insert(&self, id: RequestId, slot: &Arc<Slot>) -> Result<(), CallError> {
+    /// Adds a question, of which the answer gathers in `slot`.
+    pub(super) fn insert(&self, id: RequestId, slot: &Arc<Slot>) -> Result<(), CallError> {
         match &mut *self.lock() {
             Table::Closed => Err(CallError::Closed),
             Table::Open(slots) if slots.len() >= CALLS as usize => Err(CallError::Busy),
@@ -70,28 +64,23 @@ impl Pending {
         }
     }
 
-    /// A piece of an answer of `cost` bytes; false when nobody waits for it.
-    pub(super) fn part(&self, id: RequestId, n: u32, body: Body, cost: u32) -> Result<bool, OverCredit> {
+    /// A Part, which costs its length in credit; false when nobody waits for it.
+    pub(super) fn part(&self, id: RequestId, frame: &[u8]) -> Result<bool, OverCredit> {
         let slot = match &*self.lock() {
             Table::Open(slots) => slots.get(&id).cloned(),
             Table::Closed => None,
         };
-        slot.map_or(Ok(false), |slot| slot.push(n, body, cost).map(|()| true))
+        slot.map_or(Ok(false), |slot| slot.push(frame).map(|()| true))
     }
 
-    /// The whole answer; false when nobody waits for it.
-    pub(super) fn reply(&self, id: RequestId, answer: Answer) -> bool {
-        self.end(id, answer.body, Ok(answer.trailer))
-    }
-
-    /// The end of an answer; false when nobody waits for it.
-    pub(super) fn done(&self, id: RequestId, trailer: Trailer) -> bool {
-        self.end(id, Vec::new(), Ok(trailer))
+    /// A Reply, Done or Fail; false when nobody waits for it.
+    pub(super) fn end(&self, id: RequestId, frame: &[u8]) -> bool {
+        self.finish(id, End::Frame(Bytes::copy_from_slice(frame)))
     }
 
     /// There is no answer, or no more of it; false when nobody waits for it.
     pub(super) fn fail(&self, id: RequestId, failure: Failure) -> bool {
-        self.end(id, Vec::new(), Err(CallError::Failed(failure)))
+        self.finish(id, End::Error(CallError::Failed(failure)))
     }
 
     /// Answers every waiter and refuses late tickets.
@@ -99,14 +88,9 @@ impl Pending {
         let table = mem::replace(&mut *self.lock(), Table::Closed);
         if let Table::Open(slots) = table {
             for slot in slots.into_values() {
-                slot.finish(Vec::new(), Err(CallError::Closed));
+                slot.finish(End::Error(CallError::Closed));
             }
         }
-    }
-
-    /// Takes out a question that was never asked.
-    pub(super) fn forget(&self, id: RequestId) {
-        self.remove(id);
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -120,11 +104,12 @@ impl Pending {
         }
     }
 
-    fn end(&self, id: RequestId, bodies: Vec<Body>, end: Result<Trailer, CallError>) -> bool {
-        self.remove(id).map(|slot| slot.finish(bodies, end)).is_some()
+    fn finish(&self, id: RequestId, end: End) -> bool {
+        self.remove(id).map(|slot| slot.finish(end)).is_some()
     }
 
-    fn remove(&self, id: RequestId) -> Option<Arc<Slot>> {
+    /// Takes a question out, if it is still open.
+    pub(super) fn remove(&self, id: RequestId) -> Option<Arc<Slot>> {
         match &mut *self.lock() {
             Table::Open(slots) => {
                 let slot = slots.remove(&id);
@@ -145,45 +130,78 @@ impl Pending {
 
 /// Where an answer gathers until its asker takes it; bounded by the credit that was given.
 #[derive(Debug)]
-struct Slot {
+pub(super) struct Slot {
     state: Mutex<Gathered>,
     news: Notify,
 }
 
 #[derive(Debug)]
 struct Gathered {
-    bodies: VecDeque<(Body, u32)>,
-    end: Option<Result<Trailer, CallError>>,
-    next_n: u32,
+    /// Parts in the order they came.
+    parts: VecDeque<Bytes>,
+    end: Option<End>,
     /// Bytes that the sender may still send.
     credit: u32,
 }
 
-impl Slot {
-    fn new() -> Self {
-        let gathered = Gathered { bodies: VecDeque::new(), end: None, next_n: 0, credit: FIRST_CREDIT };
+/// The last that comes of an answer.
+#[derive(Debug)]
+pub(super) enum End {
+    /// A Reply, Done or Fail.
+    Frame(Bytes),
+    /// No frame will come.
+    Error(CallError),
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        let gathered = Gathered { parts: VecDeque::new(), end: None, credit: FIRST_CREDIT };
         Self { state: Mutex::new(gathered), news: Notify::new() }
     }
+}
 
-    fn push(&self, n: u32, body: Body, cost: u32) -> Result<(), OverCredit> {
-        let mut state = self.lock();
-        if n != state.next_n || cost > state.credit {
-            return Err(OverCredit);
+impl Slot {
+    /// The next that comes. Safe to drop and call again.
+    pub(super) async fn next(&self) -> Came {
+        loop {
+            match self.pop() {
+                Some(came) => return came,
+                None => self.news.notified().await,
+            }
         }
-        state.next_n += 1;
-        state.credit -= cost;
-        state.bodies.push_back((body, cost));
+    }
+
+    fn push(&self, frame: &[u8]) -> Result<(), OverCredit> {
+        let cost = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+        let mut state = self.lock();
+        state.credit = state.credit.checked_sub(cost).ok_or(OverCredit)?;
+        // Copied: what came shares its memory with everything that was read along with it.
+        state.parts.push_back(Bytes::copy_from_slice(frame));
         drop(state);
         self.news.notify_one();
         Ok(())
     }
 
-    fn finish(&self, bodies: Vec<Body>, end: Result<Trailer, CallError>) {
-        let mut state = self.lock();
-        state.bodies.extend(bodies.into_iter().map(|body| (body, 0)));
-        state.end = Some(end);
-        drop(state);
+    fn finish(&self, end: End) {
+        self.lock().end = Some(end);
         self.news.notify_one();
+    }
+
+    fn pop(&self) -> Option<Came> {
+        let mut state = self.lock();
+        match state.parts.pop_front() {
+            Some(part) => Some(Came::Part(part)),
+            None => state.end.take().map(Came::End),
+        }
+    }
+
+    /// Allows more, unless the answer has ended; says whether it has not.
+    pub(super) fn allow(&self, bytes: u32) -> bool {
+        let mut state = self.lock();
+        if state.end.is_none() {
+            state.credit = state.credit.saturating_add(bytes);
+        }
+        state.end.is_none()
     }
 
     fn lock(&self) -> MutexGuard<'_, Gathered> {
@@ -191,74 +209,10 @@ impl Slot {
     }
 }
 
-/// The right to one answer. Dropping it takes the question back.
-#[derive(Debug)]
-pub struct Ticket {
-    link: Link,
-    id: RequestId,
-    slot: Arc<Slot>,
-    /// Bytes taken so far.
-    taken: u32,
-    /// Bytes that the sender has been allowed since the beginning, less those taken: what may be unread at most.
-    window: u32,
-}
-
-impl Ticket {
-    pub(super) fn take(link: &Link, id: RequestId) -> Result<Self, CallError> {
-        let slot = Arc::new(Slot::new());
-        link.0.pending.insert(id, &slot)?;
-        Ok(Self { link: link.clone(), id, slot, taken: 0, window: FIRST_CREDIT })
-    }
-
-    /// The question's name.
-    pub const fn id(&self) -> RequestId {
-        self.id
-    }
-
-    /// The next piece, as it comes. Safe to drop and call again. After the end it never returns.
-    pub async fn next(&mut self) -> Result<Piece, CallError> {
-        loop {
-            let (body, end) = {
-                let mut state = self.slot.lock();
-                let body = state.bodies.pop_front();
-                let end = if body.is_none() { state.end.take() } else { None };
-                (body, end)
-            };
-            match (body, end) {
-                (Some((body, cost)), _) => {
-                    self.give_credit(cost);
-                    return Ok(Piece::Body(body));
-                }
-                (None, Some(end)) => return end.map(Piece::End),
-                (None, None) => self.slot.news.notified().await,
-            }
-        }
-    }
-
-    /// Gives back what was taken, and lets the window grow with it, in steps of at least a quarter of the window.
-    fn give_credit(&mut self, cost: u32) {
-        self.taken += cost;
-        if self.taken < self.window / 4 {
-            return;
-        }
-        let window = self.window.saturating_mul(2).min(WINDOW);
-        let bytes = self.taken + (window - self.window);
-        let mut state = self.slot.lock();
-        if state.end.is_some() {
-            return;
-        }
-        state.credit += bytes;
-        drop(state);
-        self.window = window;
-        self.taken = 0;
-        self.link.0.outbox.credit(self.id, bytes);
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if self.link.0.pending.remove(self.id).is_some() {
-            self.link.0.outbox.cancel(self.id);
-        }
-    }
+/// What comes of an answer.
+pub(super) enum Came {
+    /// A Part.
+    Part(Bytes),
+    /// Nothing comes behind it.
+    End(End),
 }

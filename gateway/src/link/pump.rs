@@ -6,13 +6,14 @@
 use std::{
     future::Future,
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use bytes::Bytes;
 use oriel_proto::{
-    AgentFrame, CameraId, DecodeError, Failure, FailureCode, GatewayFrame, ImageClass, Timestamp, decode,
+    AgentFrame, CameraId, DecodeError, Failure, FailureCode, GatewayFrame, ImageClass, RequestId, Timestamp,
+    codec::{Outline, Violation, decode_outlined, outline},
     encode,
     frame::{Announce, Events, Health, Lost},
 };
@@ -27,7 +28,6 @@ use super::{
     handshake::{self, Socket, violation},
     heartbeat::{Heartbeat, Verdict},
 };
-use crate::metrics::LinkMetrics;
 
 /// What comes up a socket unasked. Nothing here may wait: not for the disk, not for anybody.
 pub trait Inbox: Send {
@@ -59,16 +59,11 @@ pub enum End {
 }
 
 /// Runs a link until it ends; afterwards every waiter has its answer and late tickets are refused.
-pub async fn run<S: Socket, I: Inbox>(
-    socket: S,
-    link: &Link,
-    inbox: &mut I,
-    heartbeat: Duration,
-    metrics: Arc<LinkMetrics>,
-) -> End {
+pub async fn run<S: Socket, I: Inbox>(socket: S, link: &Link, inbox: &mut I, heartbeat: Duration) -> End {
     let heartbeat = Heartbeat::new(heartbeat, Instant::now());
     let mut alarm = pin!(sleep_until(heartbeat.alarm()));
-    let mut pump = Pump { socket, link, unflushed: false, turn: Turn::Reading, heartbeat, metrics };
+    let turn = Turn::Reading;
+    let mut pump = Pump { socket, link, unflushed: false, ping: false, turn, heartbeat };
     let end = loop {
         if let Err(end) = pump.step(inbox, alarm.as_mut()).await {
             break end;
@@ -88,9 +83,10 @@ struct Pump<'a, S> {
     socket: S,
     link: &'a Link,
     unflushed: bool,
+    /// A ping waits to be sent.
+    ping: bool,
     turn: Turn,
     heartbeat: Heartbeat,
-    metrics: Arc<LinkMetrics>,
 }
 
 /// Whose turn it is, so that neither a steady stream of questions nor one of answers keeps the other waiting.
@@ -142,6 +138,11 @@ impl<S: Socket> Pump<'_, S> {
         if let Some(why) = self.link.0.outbox.closing() {
             return Poll::Ready(Step::Closing(why));
         }
+        if self.link.0.outbox.take_probe() {
+            self.heartbeat.ask(Instant::now());
+            self.ping = true;
+            self.turn = Turn::Sending;
+        }
         match self.poll_send(cx) {
             Poll::Ready(Ok(())) if self.turn == Turn::Sending => self.turn = Turn::Reading,
             Poll::Ready(Err(error)) => return Poll::Ready(Step::Ended(broken(error))),
@@ -160,8 +161,8 @@ impl<S: Socket> Pump<'_, S> {
             return Poll::Ready(Step::Queued);
         }
         let idle = self.link.open_calls() == 0 && self.turn != Turn::Sending;
-        if idle && self.link.0.outbox.retiring().is_some() {
-            return Poll::Ready(Step::Closing(Close::Superseded));
+        if let Some(retire) = self.link.0.outbox.retiring().filter(|_| idle) {
+            return Poll::Ready(Step::Closing(retire.why));
         }
         self.poll_alarm(cx, alarm)
     }
@@ -172,6 +173,11 @@ impl<S: Socket> Pump<'_, S> {
         while self.turn == Turn::Sending {
             // The socket must have room first: what waits in the outbox can still be taken back.
             std::task::ready!(socket.as_mut().poll_ready(cx))?;
+            if std::mem::take(&mut self.ping) {
+                socket.as_mut().start_send(Message::Ping(Bytes::new()))?;
+                self.unflushed = true;
+                continue;
+            }
             let Some(frame) = self.link.0.outbox.next(Instant::now()) else { break };
             if let Some(message) = encoded(frame) {
                 socket.as_mut().start_send(message)?;
@@ -186,8 +192,8 @@ impl<S: Socket> Pump<'_, S> {
     }
 
     fn poll_alarm(&self, cx: &mut Context<'_>, mut alarm: Pin<&mut Sleep>) -> Poll<Step> {
-        let due =
-            self.link.0.outbox.retiring().map_or(self.heartbeat.alarm(), |by| by.min(self.heartbeat.alarm()));
+        let silent = self.heartbeat.alarm();
+        let due = self.link.0.outbox.retiring().map_or(silent, |retire| retire.by.min(silent));
         if due < alarm.deadline() {
             alarm.as_mut().reset(due);
         }
@@ -196,8 +202,8 @@ impl<S: Socket> Pump<'_, S> {
 
     fn look(&self, alarm: Pin<&mut Sleep>) -> Result<(), End> {
         let now = Instant::now();
-        if self.link.0.outbox.retiring().is_some_and(|by| by <= now) {
-            return Err(End::ByGateway(Close::Superseded));
+        if let Some(retire) = self.link.0.outbox.retiring().filter(|retire| retire.by <= now) {
+            return Err(End::ByGateway(retire.why));
         }
         match self.heartbeat.judge(now) {
             Verdict::Alive(next) => {
@@ -210,25 +216,9 @@ impl<S: Socket> Pump<'_, S> {
 
     fn receive<I: Inbox>(&mut self, message: Message, inbox: &mut I) -> Result<(), End> {
         match message {
-            Message::Binary(bytes) => match decode(&bytes) {
-                Ok(frame) => {
-                    self.metrics.frames_in.inc();
-                    let cost = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-                    self.frame(frame, cost, inbox)
-                }
-                Err(DecodeError::Violation(violation)) => {
-                    self.metrics.violations.inc();
-                    tracing::warn!(session = %self.link.id(), %violation, "broken frame");
-                    Err(End::ByGateway(Close::Violation(violation.close_code())))
-                }
-                Err(DecodeError::Unknown { tag, id }) => {
-                    self.unknown(&tag, id);
-                    Ok(())
-                }
-                Err(DecodeError::Unreadable { tag, id, .. }) => {
-                    self.unknown(&tag, Some(id));
-                    Ok(())
-                }
+            Message::Binary(bytes) => match outline(&bytes) {
+                Ok(outline) => self.frame(outline, &bytes, inbox),
+                Err(violation) => Err(self.broken(violation)),
             },
             Message::Close(frame) => Err(End::ByAgent(frame.map(|frame| frame.code.into()))),
             Message::Ping(_) | Message::Pong(_) => Ok(()),
@@ -236,30 +226,46 @@ impl<S: Socket> Pump<'_, S> {
         }
     }
 
-    fn frame<I: Inbox>(&mut self, frame: AgentFrame, cost: u32, inbox: &mut I) -> Result<(), End> {
-        let pending = &self.link.0.pending;
-        let waited_for = match frame {
-            AgentFrame::Reply { id, answer } => pending.reply(id, answer),
-            AgentFrame::Part { id, n, body } => {
-                pending.part(id, n, body, cost).map_err(|_| End::ByGateway(Close::OverCredit))?
+    /// Answers go as they are to who waits for them; everything else is read here.
+    fn frame<I: Inbox>(&mut self, outline: Outline<'_>, bytes: &[u8], inbox: &mut I) -> Result<(), End> {
+        let waited_for = match (outline.tag, outline.id) {
+            ("Part", Some(id)) => {
+                let part = self.link.0.pending.part(id, bytes);
+                part.map_err(|_| End::ByGateway(Close::OverCredit))?
             }
-            AgentFrame::Done { id, trailer } => pending.done(id, trailer),
-            AgentFrame::Fail(fail) => pending.fail(fail.id, fail.into_failure()),
-            AgentFrame::Hello(_) => return Err(End::ByGateway(Close::Violation(1002))),
-            unasked => {
-                deliver(unasked, inbox);
-                true
-            }
+            ("Reply" | "Done" | "Fail", Some(id)) => self.link.0.pending.end(id, bytes),
+            _ => return self.unasked(outline, bytes, inbox),
         };
+        self.link.0.metrics.frames_in.inc();
         if !waited_for {
-            self.metrics.late_frames.inc();
+            self.link.0.metrics.late_frames.inc();
         }
         Ok(())
     }
 
+    fn unasked<I: Inbox>(&mut self, outline: Outline<'_>, bytes: &[u8], inbox: &mut I) -> Result<(), End> {
+        match decode_outlined(bytes, outline) {
+            Ok(AgentFrame::Hello(_)) => return Err(End::ByGateway(Close::Violation(1002))),
+            Ok(frame) => {
+                self.link.0.metrics.frames_in.inc();
+                deliver(frame, inbox);
+            }
+            Err(DecodeError::Violation(violation)) => return Err(self.broken(violation)),
+            Err(DecodeError::Unknown { tag, id }) => self.unknown(&tag, id),
+            Err(DecodeError::Unreadable { tag, id, .. }) => self.unknown(&tag, Some(id)),
+        }
+        Ok(())
+    }
+
+    fn broken(&self, violation: Violation) -> End {
+        self.link.0.metrics.violations.inc();
+        tracing::warn!(session = %self.link.id(), %violation, "broken frame");
+        End::ByGateway(Close::Violation(violation.close_code()))
+    }
+
     /// A frame of a newer agent: counted and skipped; a question that it answers fails.
-    fn unknown(&self, tag: &str, id: Option<oriel_proto::RequestId>) {
-        self.metrics.unknown_frames.inc();
+    fn unknown(&self, tag: &str, id: Option<RequestId>) {
+        self.link.0.metrics.unknown_frames.inc();
         tracing::debug!(session = %self.link.id(), tag, "unknown frame");
         if let Some(id) = id {
             let why = format!("the camera answered with a {tag} frame that this gateway cannot read");
@@ -280,7 +286,7 @@ fn deliver<I: Inbox>(frame: AgentFrame, inbox: &mut I) {
         AgentFrame::Lost(lost) => inbox.lost(lost),
         AgentFrame::Fresh { camera, class, at } => inbox.fresh(camera, class, at),
         AgentFrame::Health(health) => inbox.health(health),
-        // Answers and Hello were taken before.
+        // Answers and Hello never come here.
         AgentFrame::Hello(_)
         | AgentFrame::Reply { .. }
         | AgentFrame::Part { .. }

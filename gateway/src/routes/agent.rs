@@ -23,10 +23,10 @@ use super::{App, guard::Device, inbound::Inbound};
 use crate::{
     access::AgentGrant,
     clock,
-    io::Io,
+    io::{Io, Patient},
     link::{
         Close, Link, LinkFacts,
-        handshake::{self, Socket},
+        handshake::{self, HandshakeError, Socket},
         pump,
     },
     metrics::ReasonLabels,
@@ -57,10 +57,11 @@ pub async fn connect(inbound: Inbound<Device>) -> Result<Response, Problem> {
     let span = info_span!("agent", agent = %grant.record.id, peer = %peer.address);
     let opening = async move {
         let Ok(Ok(upgraded)) = timeout(UPGRADE_WITHIN, upgrade).await else { return };
-        let Ok(parts) = hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<Io>>(upgraded) else {
+        let Ok(parts) = hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<Patient<Io>>>(upgraded)
+        else {
             return;
         };
-        let socket = handshake::server_side(parts.io.into_inner(), parts.read_buf).await;
+        let socket = handshake::server_side(parts.io.into_inner().into_inner(), parts.read_buf).await;
         open(app, grant, peer.address, socket, permit).await;
     };
     tasks.spawn(opening.instrument(span));
@@ -117,10 +118,14 @@ async fn open(
         Err(error) => {
             tracing::info!(%error, "no handshake");
             refused(&app, "handshake");
+            if matches!(error, HandshakeError::Broken(_)) {
+                app.metrics.link.violations.inc();
+            }
             return handshake::refuse(&mut socket, error.close()).await;
         }
     };
-    let link = Link::new(facts(&grant, &hello, peer));
+    let (budget, metrics) = (Arc::clone(&app.credit), Arc::clone(&app.metrics.link));
+    let link = Link::new(facts(&grant, &hello, peer), budget, metrics);
     let joined = match app.registry.join(link.clone()) {
         Ok(joined) => joined,
         Err(error) => {
@@ -147,6 +152,7 @@ fn facts(grant: &AgentGrant, hello: &Hello, peer: std::net::SocketAddr) -> LinkF
         agent: grant.record.id,
         instance: hello.instance,
         generation: hello.generation,
+        features: hello.features.clone(),
         program: hello.agent.clone(),
         peer,
         since: clock::now(),
@@ -178,7 +184,7 @@ async fn serve(
 ) {
     app.metrics.agents.inc();
     let mut desk = Desk::new(app.clone(), link.clone(), joined);
-    let pump = pump::run(socket, &link, &mut desk, app.settings.heartbeat, Arc::clone(&app.metrics.link));
+    let pump = pump::run(socket, &link, &mut desk, app.settings.heartbeat);
     let cut = async {
         let why = tokio::select! {
             () = revoked.cancelled() => Close::Revoked,

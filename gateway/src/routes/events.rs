@@ -1,20 +1,31 @@
-//! `GET /v1/cameras/{id}/events`: a camera's log, answered by the camera itself.
+//! `GET /v1/cameras/{id}/events`: a camera's log, answered by the camera itself: a page as JSON, or all of it line by line.
 
-use std::{borrow::Cow, time::Duration};
+mod lines;
+mod view;
 
-use oriel_proto::{CameraId, Kind, LoggedEvent, Severity, call::Order, event::Position, limits::WORD_BYTES};
+use std::time::Duration;
+
+use oriel_proto::{
+    CameraId, Kind, Severity,
+    call::{EventsCall, Order},
+    event::Position,
+    limits::WORD_BYTES,
+};
 use serde::Serialize;
-use serde_json::{Map, Value};
 use tokio::time::Instant;
-use utoipa::ToSchema;
-use warp::{http::HeaderValue, reply::Response};
+use warp::{
+    http::{HeaderMap, HeaderValue, header},
+    reply::Response,
+};
 
-use super::{inbound::Inbound, page, query::Query, reply};
+use self::lines::Lines;
+pub use self::view::{Event, List, Stretch};
+use super::{App, inbound::Inbound, page, query::Query, reply};
 use crate::{
-    access::Viewer,
-    clock,
-    events::{self, Coverage, CoveredBy, EventsQuery},
+    access::{AccessError, Viewer},
+    events::is_complete,
     problem::Problem,
+    store::{CameraRecord, Role},
 };
 
 /// How long the first byte of an answer may take, unless the request says otherwise.
@@ -27,79 +38,13 @@ const LONGEST_TEXT: usize = 256;
 const MOST_WORDS: usize = 32;
 
 /// The parameters of an event list.
-const KNOWN: &[&str] = &["from", "to", "kind", "severity", "q", "order", "limit", "cursor", "timeout"];
-
-/// A page of a log.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = EventList)]
-pub struct List<'a> {
-    /// The events in the order asked for.
-    events: Vec<Event<'a>>,
-    /// Give it as `cursor` for the next page; null on the last one.
-    next: Option<String>,
-    /// Whether nothing of the covered time is missing.
-    complete: bool,
-    /// What this page says something about, and what it cannot.
-    coverage: Vec<Stretch<'a>>,
-}
-
-/// An entry of a log.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Event<'a> {
-    /// `<epoch>-<seq>`: unlike any other of this camera.
-    #[schema(example = "01997a5c-5f60-7000-8000-0123456789ab-42")]
-    id: String,
-    /// Whose log it is.
-    #[schema(value_type = String, example = "porch")]
-    camera: &'a CameraId,
-    /// When it happened, by the camera's clock.
-    #[schema(format = DateTime)]
-    at: String,
-    /// What happened.
-    #[schema(value_type = String, example = "motion")]
-    kind: &'a Kind,
-    /// How much it matters.
-    #[schema(value_type = String, example = "info")]
-    severity: &'a Severity,
-    /// One line for people.
-    #[schema(example = "detected motion")]
-    description: &'a str,
-    /// Small facts for programs.
-    #[schema(value_type = Object)]
-    data: &'a Map<String, Value>,
-    /// The time of the picture that shows it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    image_at: Option<String>,
-}
-
-/// A stretch of time, and who answered for it.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Coverage)]
-pub struct Stretch<'a> {
-    /// Whose log.
-    #[schema(value_type = String, example = "porch")]
-    camera: &'a CameraId,
-    /// Where it begins; null means the beginning of the log.
-    #[schema(format = DateTime)]
-    from: Option<String>,
-    /// Where it ends.
-    #[schema(format = DateTime)]
-    to: String,
-    /// Who answered for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "camera")]
-    source: Option<Cow<'static, str>>,
-    /// Why nobody can.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "lost_on_camera")]
-    missing: Option<Cow<'static, str>>,
-}
+const KNOWN: &[&str] =
+    &["from", "to", "kind", "severity", "q", "order", "limit", "cursor", "timeout", "wait_online"];
 
 /// The resolved range that a cursor keeps, so that `-15m` means the same on every page, and the last row.
 type Place = (Option<i64>, Option<i64>, Position);
 
-/// A page of a camera's log.
+/// A page of a camera's log, or all of it line by line.
 #[utoipa::path(get, path = "/v1/cameras/{id}/events", tag = "events", operation_id = "list_events",
     params(("id" = String, Path, description = "The camera", example = "porch"),
         ("from" = Option<String>, Query, description = "The earliest time, included: RFC 3339, now, -15m, -2h, -7d, YYYYMMDDhhmmss[.mmm], Unix seconds or milliseconds"),
@@ -108,52 +53,105 @@ type Place = (Option<i64>, Option<i64>, Position);
         ("severity" = Option<Vec<String>>, Query, description = "Only these severities, up to 32 of up to 64 bytes; repeatable"),
         ("q" = Option<String>, Query, description = "Only descriptions that contain this, up to 256 bytes, whatever the case"),
         ("order" = Option<String>, Query, description = "desc (default: newest first) or asc"),
-        ("limit" = Option<u64>, Query, description = "The most on one page; 100 by default", minimum = 1, maximum = 1000),
+        ("limit" = Option<u64>, Query, description = "The most events; 100 by default in JSON, all as lines, which needs the role operator", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before, with the same parameters"),
-        ("timeout" = Option<String>, Query, description = "How long the camera may take to begin its answer: 100ms to 60s, 10s by default")),
-    responses((status = 200, description = "A page of the log", body = List),
+        ("timeout" = Option<String>, Query, description = "How long the camera may take to begin its answer: 100ms to 60s, 10s by default"),
+        ("wait_online" = Option<String>, Query, description = "How long to wait for an offline camera before asking it: 0s to 60s, 0s by default"),
+        ("accept" = Option<String>, Header, description = "application/x-ndjson streams one event a line; the last line is {\"end\": {\"complete\", \"coverage\", \"next\"}}. An answer without that line broke off.")),
+    responses((status = 200, description = "A page of the log, or its events line by line", content((List = "application/json"), (String = "application/x-ndjson"))),
         (status = 501, description = "The camera keeps no log", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "The camera answered with a failure", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The camera did not answer in time", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
 pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Problem> {
-    let camera = inbound.app.cameras.get(&inbound.who, &id)?.id.clone();
+    let record = inbound.app.cameras.get(&inbound.who, &id)?;
     let query = inbound.query(KNOWN)?;
-    let wanted = read(&query, &camera)?;
-    let timeout =
-        query.span("timeout", Duration::from_millis(100)..=Duration::from_secs(60))?.unwrap_or(TIMEOUT);
-    let page = events::page(&inbound.app.relay, &camera, &wanted, Instant::now() + timeout)
-        .await
-        .map_err(|error| Problem::relay(error, &camera))?;
-    let last = page.events.last().filter(|_| page.more);
-    let list = List {
-        events: page.events.iter().map(|event| Event::of(&camera, event)).collect(),
-        next: last.and_then(|last| next(&query, &camera, &wanted, last.position())),
-        complete: page.is_complete(),
-        coverage: page.coverage.iter().map(|stretch| Stretch::of(&camera, stretch)).collect(),
+    let as_lines = wants_lines(&inbound.headers);
+    let limit = if as_lines { any_limit(&query, &inbound.who, &record)? } else { Some(page::limit(&query)?) };
+    let call = read(&query, &id, limit)?;
+    let patience = |name, least| query.span(name, Duration::from_millis(least)..=Duration::from_secs(60));
+    let timeout = patience("timeout", 100)?.unwrap_or(TIMEOUT);
+    let queued = match patience("wait_online", 0)? {
+        None => None,
+        Some(within) => Some(wait_online(&inbound.app, &inbound.who, &id, within).await?),
     };
-    let mut response = reply::json(&list)?;
-    let timing = format!("camera;dur={:.3}", page.waited.as_secs_f64() * 1e3);
-    if let Ok(timing) = HeaderValue::from_str(&timing) {
+    let deadline = Instant::now() + timeout;
+    let (mut response, waited) = if as_lines {
+        let stream = inbound.app.events.stream(&id, call.clone(), deadline).await;
+        let stream = stream.map_err(|error| Problem::relay(error, &id))?;
+        let waited = stream.waited;
+        let lines = Lines { viewer: inbound.who, camera: id, query, call, stream };
+        (lines.into_response(), waited)
+    } else {
+        let page = inbound.app.events.page(&id, &call, deadline).await;
+        let page = page.map_err(|error| Problem::relay(error, &id))?;
+        let last = page.events.last().filter(|_| page.more);
+        let list = List {
+            events: page.events.iter().map(|event| Event::of(&id, event)).collect(),
+            next: last.and_then(|last| next(&query, &id, &call, last.position())),
+            complete: is_complete(&page.coverage),
+            coverage: page.coverage.iter().map(|stretch| Stretch::of(&id, stretch)).collect(),
+        };
+        (reply::json(&list)?, page.waited)
+    };
+    if let Some(timing) = timing(queued, waited) {
         response.headers_mut().insert("server-timing", timing);
     }
     Ok(response)
 }
 
-fn read(query: &Query, camera: &CameraId) -> Result<EventsQuery, Problem> {
+/// Whether the caller wants one event a line.
+fn wants_lines(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut media = accepted.flat_map(|value| value.split(',')).filter_map(|range| range.split(';').next());
+    media.any(|media| media.trim().eq_ignore_ascii_case(lines::MEDIA_TYPE))
+}
+
+/// The limit of a list that may have none, where the caller may ask for all.
+fn any_limit(query: &Query, viewer: &Viewer, camera: &CameraRecord) -> Result<Option<u64>, Problem> {
+    if viewer.may(Role::Operator, camera) {
+        return query.number("limit", 1..=u64::MAX);
+    }
+    let limit = page::given_limit(query)?;
+    let refused = || AccessError::Forbidden { needs: Role::Operator, everywhere: false };
+    Ok(Some(limit.ok_or_else(refused)?))
+}
+
+/// Waits for the camera; what the caller may see can have changed meanwhile.
+async fn wait_online(
+    app: &App,
+    viewer: &Viewer,
+    camera: &CameraId,
+    within: Duration,
+) -> Result<Duration, Problem> {
+    let waited = tokio::select! {
+        waited = app.events.wait_online(camera, within) => waited,
+        ended = viewer.ended() => return Err(ended.into()),
+    };
+    app.cameras.get(viewer, camera)?;
+    Ok(waited)
+}
+
+/// What `Server-Timing` says: the camera's part, and how long it was waited for.
+fn timing(queued: Option<Duration>, camera: Duration) -> Option<HeaderValue> {
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let queue = queued.map(|queued| format!(", queue;dur={:.3}", ms(queued))).unwrap_or_default();
+    HeaderValue::from_str(&format!("camera;dur={:.3}{queue}", ms(camera))).ok()
+}
+
+fn read(query: &Query, camera: &CameraId, limit: Option<u64>) -> Result<EventsCall, Problem> {
     let order = match query.one("order")? {
         None | Some("desc") => Order::Desc,
         Some("asc") => Order::Asc,
         Some(other) => return Err(Problem::bad_request(format!("order: {other:?} is neither asc nor desc"))),
     };
-    let mut wanted = EventsQuery {
+    let mut wanted = EventsCall {
         from: query.time("from")?,
         to: query.time("to")?,
-        after: None,
-        order,
-        limit: page::limit(query)?,
+        limit,
         kinds: words(query, "kind")?.into_iter().map(Kind::from).collect(),
         severity: words(query, "severity")?.into_iter().map(Severity::from).collect(),
         text: text(query)?.map(str::to_owned),
+        ..EventsCall::all(order)
     };
     if let Some(cursor) = query.one("cursor")? {
         let (from, to, last): Place = page::place(&question(query, camera, &wanted), cursor)?;
@@ -190,48 +188,14 @@ fn text(query: &Query) -> Result<Option<&str>, Problem> {
     }
 }
 
-fn next(query: &Query, camera: &CameraId, wanted: &EventsQuery, last: Position) -> Option<String> {
+fn next(query: &Query, camera: &CameraId, wanted: &EventsCall, last: Position) -> Option<String> {
     let micros = |time: Option<oriel_proto::Timestamp>| time.map(oriel_proto::Timestamp::as_micros);
     let place: Place = (micros(wanted.from), micros(wanted.to), last);
     page::cursor(&question(query, camera, wanted), place)
 }
 
 /// The question as its parameters say it; times as written, because relative ones move.
-fn question<'a>(query: &'a Query, camera: &'a CameraId, wanted: &'a EventsQuery) -> impl Serialize + 'a {
+fn question<'a>(query: &'a Query, camera: &'a CameraId, wanted: &'a EventsCall) -> impl Serialize + 'a {
     let written = |name| query.one(name).ok().flatten();
     (camera, written("from"), written("to"), &wanted.order, &wanted.kinds, &wanted.severity, &wanted.text)
-}
-
-impl<'a> Event<'a> {
-    fn of(camera: &'a CameraId, logged: &'a LoggedEvent) -> Self {
-        let event = &logged.event;
-        Self {
-            id: logged.id().to_string(),
-            camera,
-            at: clock::format(event.at),
-            kind: &event.kind,
-            severity: &event.severity,
-            description: &event.description,
-            data: &event.data,
-            image_at: event.image_at.map(clock::format),
-        }
-    }
-}
-
-impl<'a> Stretch<'a> {
-    fn of(camera: &'a CameraId, stretch: &Coverage) -> Self {
-        let (source, missing) = match stretch.by {
-            CoveredBy::Camera => (Some("camera"), None),
-            CoveredBy::LostOnCamera => (None, Some("lost_on_camera")),
-            CoveredBy::PastRetention => (None, Some("past_retention")),
-            CoveredBy::SearchLimit => (None, Some("search_limit")),
-        };
-        Self {
-            camera,
-            from: stretch.from.map(clock::format),
-            to: clock::format(stretch.to),
-            source: source.map(Cow::Borrowed),
-            missing: missing.map(Cow::Borrowed),
-        }
-    }
 }

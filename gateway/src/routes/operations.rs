@@ -9,7 +9,7 @@ use super::{
     inbound::Inbound,
     reply,
 };
-use crate::{access::Viewer, openapi, problem::Problem};
+use crate::{access::Viewer, link::Link, openapi, problem::Problem};
 
 /// Whether the process lives.
 #[utoipa::path(get, path = "/healthz", tag = "operations", operation_id = "get_health", security(()),
@@ -37,6 +37,9 @@ pub async fn metrics(inbound: Inbound<Admin>) -> Result<Response, Problem> {
 
 /// The counters as they stand.
 pub(super) fn metrics_text(app: &App) -> Result<Response, Problem> {
+    let open: usize = app.registry.links().iter().map(Link::open_calls).sum();
+    app.metrics.calls_open.set(i64::try_from(open).unwrap_or(i64::MAX));
+    app.metrics.cameras_awaited.set(i64::try_from(app.registry.awaited()).unwrap_or(i64::MAX));
     let text = app.metrics.encode().map_err(|_| Problem::internal())?;
     Ok(reply::body(crate::metrics::MEDIA_TYPE, text))
 }

@@ -26,8 +26,13 @@ const PAGE: u64 = 100;
 const LARGEST: u64 = 1_000;
 
 /// How many rows the page may have.
-pub(super) fn limit(query: &Query) -> Result<usize, Problem> {
-    Ok(query.number("limit", 1..=LARGEST)?.unwrap_or(PAGE) as usize)
+pub(super) fn limit(query: &Query) -> Result<u64, Problem> {
+    Ok(given_limit(query)?.unwrap_or(PAGE))
+}
+
+/// How many rows the request says that the page may have.
+pub(super) fn given_limit(query: &Query) -> Result<Option<u64>, Problem> {
+    query.number("limit", 1..=LARGEST)
 }
 
 /// Leaves one page of `rows`, ordered by `place`, and gives the cursor of the next one.
@@ -37,7 +42,7 @@ pub(super) fn cut<T, P: Ord + Serialize + DeserializeOwned>(
     question: &impl Serialize,
     place: impl Fn(&T) -> P,
 ) -> Result<Option<String>, Problem> {
-    let limit = limit(query)?;
+    let limit = limit(query)? as usize;
     let after = query.one("cursor")?.map(|cursor| self::place::<P>(question, cursor)).transpose()?;
     if let Some(after) = after {
         rows.retain(|row| place(row) > after);

@@ -51,6 +51,11 @@ impl Readers {
             drop(permit);
             result
         };
+        // Inside a simulation no real thread is waited for.
+        #[cfg(feature = "sim")]
+        if turmoil::in_simulation() {
+            return read();
+        }
         spawn_blocking(read).await.map_err(|_| StoreError::Closed)?
     }
 

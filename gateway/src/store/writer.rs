@@ -1,18 +1,13 @@
 //! The one thread that writes: jobs wait in a bounded queue, and those that are waiting together are committed together.
 
-use std::{
-    fmt,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, thread, time::Duration};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::{Instant, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::StoreError;
 
@@ -57,12 +52,16 @@ impl Writer {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
-        let body = move || {
-            let _guard = guard;
-            run(connection, jobs);
-        };
+        let version = data_version(&connection).unwrap_or_default();
+        let work = Work { connection, version, jobs, _ended: guard };
+        // Inside a simulation no real thread is waited for.
+        #[cfg(feature = "sim")]
+        if turmoil::in_simulation() {
+            tokio::spawn(work.run_as_task());
+            return Ok(Self { queue, ended });
+        }
         let named = thread::Builder::new().name("store-writer".into());
-        named.spawn(body).map_err(|e| StoreError::Thread(Arc::new(e)))?;
+        named.spawn(|| work.run()).map_err(|e| StoreError::Thread(Arc::new(e)))?;
         Ok(Self { queue, ended })
     }
 
@@ -110,18 +109,41 @@ impl Writer {
     }
 }
 
-fn run(mut connection: Connection, mut jobs: mpsc::Receiver<Command>) {
-    let mut version = data_version(&connection).unwrap_or_default();
-    let mut next = None;
-    while let Some(command) = next.take().or_else(|| jobs.blocking_recv()) {
-        match command {
-            Command::Work(job) => next = commit_together(&mut connection, job, &mut jobs),
-            Command::Changed(answer_tx) => {
-                let result = data_version(&connection).map(|now| std::mem::replace(&mut version, now) != now);
-                let _ = answer_tx.send(result);
+/// What the writer's thread has.
+struct Work {
+    connection: Connection,
+    version: i64,
+    jobs: mpsc::Receiver<Command>,
+    _ended: DropGuard,
+}
+
+impl Work {
+    fn run(mut self) {
+        while let Some(command) = self.jobs.blocking_recv() {
+            self.obey(command);
+        }
+    }
+
+    #[cfg(feature = "sim")]
+    async fn run_as_task(mut self) {
+        while let Some(command) = self.jobs.recv().await {
+            self.obey(command);
+        }
+    }
+
+    /// Does what a command says, and what those say that wait behind it as far as it fits.
+    fn obey(&mut self, command: Command) {
+        let mut next = Some(command);
+        while let Some(command) = next.take() {
+            match command {
+                Command::Work(job) => next = commit_together(&mut self.connection, job, &mut self.jobs),
+                Command::Changed(answer_tx) => {
+                    let changed = |now| std::mem::replace(&mut self.version, now) != now;
+                    let _ = answer_tx.send(data_version(&self.connection).map(changed));
+                }
+                // What is queued already is still done; then the queue gives nothing more.
+                Command::Close => self.jobs.close(),
             }
-            // What is queued already is still done; then `blocking_recv` gives nothing more.
-            Command::Close => jobs.close(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use futures_util::{SinkExt, StreamExt};
 use oriel_proto::{
     AgentFrame, AgentId, GatewayFrame, InstanceId, PROTOCOL_VERSION, SUBPROTOCOL, decode, encode,
-    frame::{AgentFacts, Announce, Hello, RefusalCode, Request, Upload, Welcome},
+    frame::{AgentFacts, Announce, Feature, Hello, RefusalCode, Request, Upload, Welcome},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -67,6 +67,17 @@ impl Enrolled {
     pub(crate) async fn welcomed(&self, instance: InstanceId, generation: u64) -> RawAgent {
         let mut agent = self.connect().await;
         agent.hello(instance, generation).await;
+        agent
+    }
+
+    /// Connects as a new instance that has another gateway, announces these cameras and is ready.
+    pub(crate) async fn mover(&self, cameras: &[&str]) -> RawAgent {
+        let mut agent = self.connect().await;
+        let AgentFrame::Hello(mut greeting) = hello(InstanceId::new(), 1) else { unreachable!() };
+        greeting.features.push(Feature::Move);
+        agent.send(AgentFrame::Hello(greeting)).await;
+        assert!(matches!(agent.frame().await, GatewayFrame::Welcome(_)));
+        agent.serve(cameras).await;
         agent
     }
 

@@ -7,7 +7,7 @@ const RANKS: [&[&str]; 14] = [
     &["main"],
     &["command"],
     &["client"],
-    &["lib", "config"],
+    &["lib", "config", "stop"],
     &["server"],
     &["routes", "facade", "dashboard", "openapi"],
     &["events", "images", "cameras", "problem"],

@@ -6,6 +6,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use oriel_proto::{
@@ -24,6 +25,9 @@ use crate::{
 
 /// Words that may wait: every camera announced twice. An agent that says more before it is answered is cut off.
 const QUEUE: usize = 2 * CAMERAS_PER_AGENT;
+
+/// How long an agent that has moved to another gateway may finish its answers here: longer than this gateway lives.
+const LEAVE_WITHIN: Duration = Duration::from_secs(10);
 
 /// The desk of one link; clones share it.
 #[derive(Clone)]
@@ -89,7 +93,13 @@ impl Parts {
                     None => return Some(announce),
                 }
             }
-            Word::Gone(camera) => self.joined.unbind(&camera),
+            Word::Gone(camera) => {
+                self.joined.unbind(&camera);
+                if self.app.stopping.is_cancelled() && self.joined.served().is_empty() {
+                    // It has moved to another gateway.
+                    self.link.retire(LEAVE_WITHIN, Close::Restart);
+                }
+            }
             Word::Ready => self.joined.ready(),
             Word::Health(health) => {
                 self.joined.agent_health(health.agent);

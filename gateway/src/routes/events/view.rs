@@ -1,0 +1,114 @@
+//! The shapes of a log: pages, events, and what an answer covers.
+
+use std::borrow::Cow;
+
+use oriel_proto::{CameraId, Kind, LoggedEvent, Severity};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::{
+    clock,
+    events::{Coverage, CoveredBy},
+};
+
+/// A page of a log.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventList)]
+pub struct List<'a> {
+    /// The events in the order asked for.
+    pub(super) events: Vec<Event<'a>>,
+    /// Give it as `cursor` for the next page; null on the last one.
+    pub(super) next: Option<String>,
+    /// Whether nothing of the covered time is missing.
+    pub(super) complete: bool,
+    /// What this page says something about, and what it cannot.
+    pub(super) coverage: Vec<Stretch<'a>>,
+}
+
+/// An entry of a log.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Event<'a> {
+    /// `<epoch>-<seq>`: unlike any other of this camera.
+    #[schema(example = "01997a5c-5f60-7000-8000-0123456789ab-42")]
+    id: String,
+    /// Whose log it is.
+    #[schema(value_type = String, example = "porch")]
+    camera: &'a CameraId,
+    /// When it happened, by the camera's clock.
+    #[schema(format = DateTime)]
+    at: String,
+    /// What happened.
+    #[schema(value_type = String, example = "motion")]
+    kind: &'a Kind,
+    /// How much it matters.
+    #[schema(value_type = String, example = "info")]
+    severity: &'a Severity,
+    /// One line for people.
+    #[schema(example = "detected motion")]
+    description: &'a str,
+    /// Small facts for programs.
+    #[schema(value_type = Object)]
+    data: &'a Map<String, Value>,
+    /// The time of the picture that shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    image_at: Option<String>,
+}
+
+/// A stretch of time, and who answered for it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Coverage)]
+pub struct Stretch<'a> {
+    /// Whose log.
+    #[schema(value_type = String, example = "porch")]
+    camera: &'a CameraId,
+    /// Where it begins; null means the beginning of the log.
+    #[schema(format = DateTime)]
+    from: Option<String>,
+    /// Where it ends.
+    #[schema(format = DateTime)]
+    to: String,
+    /// Who answered for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "camera")]
+    source: Option<Cow<'static, str>>,
+    /// Why nobody can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "lost_on_camera")]
+    missing: Option<Cow<'static, str>>,
+}
+
+impl<'a> Event<'a> {
+    pub(super) fn of(camera: &'a CameraId, logged: &'a LoggedEvent) -> Self {
+        let event = &logged.event;
+        Self {
+            id: logged.id().to_string(),
+            camera,
+            at: clock::format(event.at),
+            kind: &event.kind,
+            severity: &event.severity,
+            description: &event.description,
+            data: &event.data,
+            image_at: event.image_at.map(clock::format),
+        }
+    }
+}
+
+impl<'a> Stretch<'a> {
+    pub(super) fn of(camera: &'a CameraId, stretch: &Coverage) -> Self {
+        let (source, missing) = match stretch.by {
+            CoveredBy::Camera => (Some("camera"), None),
+            CoveredBy::LostOnCamera => (None, Some("lost_on_camera")),
+            CoveredBy::PastRetention => (None, Some("past_retention")),
+            CoveredBy::SearchLimit => (None, Some("search_limit")),
+        };
+        Self {
+            camera,
+            from: stretch.from.map(clock::format),
+            to: clock::format(stretch.to),
+            source: source.map(Cow::Borrowed),
+            missing: missing.map(Cow::Borrowed),
+        }
+    }
+}
