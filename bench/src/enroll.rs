@@ -30,6 +30,13 @@ struct Traded {
     token: String,
 }
 
+/// Makes a one-time code for an agent with these cameras.
+pub(crate) async fn code(gateway: &Gateway, cameras: &[CameraId]) -> Result<String> {
+    let wanted = json!({"cameras": cameras});
+    let mut caller = gateway.caller(source(0));
+    Ok(caller.post("/v1/enrollments", &wanted).await?.must_be(201)?.json::<Made>()?.code)
+}
+
 /// The tokens of agents with these cameras, in their order.
 pub(crate) async fn tokens(gateway: &Gateway, agents: &[Vec<CameraId>]) -> Result<Vec<String>> {
     let (agents, next) = (Arc::<[Vec<CameraId>]>::from(agents), Arc::new(AtomicUsize::new(0)));

@@ -2,7 +2,9 @@
 
 pub(crate) mod answer;
 mod dial;
+pub(crate) mod due;
 pub(crate) mod life;
+pub(crate) mod long;
 
 use std::net::Ipv4Addr;
 
@@ -41,7 +43,16 @@ pub(crate) fn camera(n: usize) -> Result<CameraId> {
 /// Enrols agents for so many cameras, with so many each.
 pub(crate) async fn enrolled(gateway: &Gateway, cameras: usize, each: usize) -> Result<Vec<Member>> {
     let all = (0..cameras).map(camera).collect::<Result<Vec<_>>>()?;
-    let shares: Vec<_> = all.chunks(each).map(<[_]>::to_vec).collect();
+    enrolled_for(gateway, all.chunks(each).map(<[_]>::to_vec).collect()).await
+}
+
+/// Enrols `count` agents with one camera each, from the `first` on.
+pub(crate) async fn enrolled_from(gateway: &Gateway, first: usize, count: usize) -> Result<Vec<Member>> {
+    let shares = (first..first + count).map(|n| Ok(vec![camera(n)?])).collect::<Result<_>>()?;
+    enrolled_for(gateway, shares).await
+}
+
+async fn enrolled_for(gateway: &Gateway, shares: Vec<Vec<CameraId>>) -> Result<Vec<Member>> {
     let tokens = enroll::tokens(gateway, &shares).await.doing("enrolling")?;
     let members = shares.into_iter().zip(tokens).enumerate().map(|(number, (cameras, token))| Member {
         number,

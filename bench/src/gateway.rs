@@ -122,6 +122,12 @@ impl Gateway {
         process::processor(self.pid())
     }
 
+    /// Its address as agents are told.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.options.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.target.address)
+    }
+
     /// Somebody who may do everything.
     pub(crate) fn caller(&self, source: Ipv4Addr) -> Caller {
         Caller::new(self.target.clone(), source, &self.key)
@@ -135,15 +141,19 @@ impl Gateway {
         Ok(line.map(str::parse).transpose()?)
     }
 
-    /// The lines of all its logs that are warnings or worse.
-    pub(crate) fn warnings(&self) -> Result<Vec<String>> {
-        let mut warnings = Vec::new();
+    /// Everything that it has logged, over all its starts.
+    pub(crate) fn log(&self) -> Result<String> {
+        let mut log = String::new();
         for start in 1..=self.starts {
-            let log = fs::read_to_string(self.path(&format!("log-{start}")))?;
-            let serious = |line: &&str| line.contains(" WARN ") || line.contains(" ERROR ");
-            warnings.extend(log.lines().filter(serious).map(str::to_owned));
+            log += &fs::read_to_string(self.path(&format!("log-{start}")))?;
         }
-        Ok(warnings)
+        Ok(log)
+    }
+
+    /// What it has logged as a warning or worse.
+    pub(crate) fn warnings(&self) -> Result<Vec<String>> {
+        let serious = |line: &&str| line.contains(" WARN ") || line.contains(" ERROR ");
+        Ok(self.log()?.lines().filter(serious).map(str::to_owned).collect())
     }
 
     /// Waits until it says where it serves.

@@ -73,16 +73,23 @@ impl Caller {
 
     /// Asks and takes the whole answer.
     pub(crate) async fn get(&mut self, path: &str) -> Result<Reply> {
-        self.send(Method::GET, path, None).await
+        let request = self.request(Method::GET, path).body(Full::default())?;
+        self.send(request).await
+    }
+
+    /// Asks for lines and takes all of them.
+    pub(crate) async fn get_lines(&mut self, path: &str) -> Result<Reply> {
+        let request = self.request(Method::GET, path).header(header::ACCEPT, "application/x-ndjson");
+        self.send(request.body(Full::default())?).await
     }
 
     /// Posts JSON and takes the whole answer.
     pub(crate) async fn post(&mut self, path: &str, body: &Value) -> Result<Reply> {
-        self.send(Method::POST, path, Some(body)).await
+        let request = self.request(Method::POST, path).header(header::CONTENT_TYPE, "application/json");
+        self.send(request.body(Full::new(serde_json::to_vec(body)?.into()))?).await
     }
 
-    async fn send(&mut self, method: Method, path: &str, body: Option<&Value>) -> Result<Reply> {
-        let request = self.request(method, path, body)?;
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Reply> {
         let mut connection = self.connection().await.doing("connecting")?;
         let response = connection.sender.send_request(request).await.doing("asking")?;
         let (parts, body) = response.into_parts();
@@ -91,17 +98,12 @@ impl Caller {
         Ok(Reply { status: parts.status.as_u16(), body })
     }
 
-    fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Request<Full<Bytes>>> {
-        let mut request = Request::builder()
+    fn request(&self, method: Method, path: &str) -> http::request::Builder {
+        Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, self.target.address.to_string())
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.key));
-        if body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
-        }
-        let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
-        Ok(request.body(Full::new(body.into()))?)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.key))
     }
 
     /// The open connection, or a new one. While a question is under way the connection is its own.

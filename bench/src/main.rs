@@ -10,6 +10,8 @@
 
 mod authority;
 mod chaos;
+mod device;
+mod drain;
 mod enroll;
 mod failure;
 mod fleet;
@@ -17,6 +19,7 @@ mod gateway;
 mod http;
 mod load;
 mod process;
+mod readers;
 mod report;
 mod slow_clients;
 mod stats;
@@ -44,6 +47,8 @@ enum Scenario {
     Storm(storm::Storm),
     Timeouts(timeouts::Timeouts),
     SlowClients(slow_clients::SlowClients),
+    Readers(readers::Readers),
+    Drain(drain::Drain),
 }
 
 impl Scenario {
@@ -59,6 +64,8 @@ impl Scenario {
             Self::Storm(storm) => runtime.block_on(storm.run(seed)),
             Self::Timeouts(timeouts) => runtime.block_on(timeouts.run(seed)),
             Self::SlowClients(slow_clients) => runtime.block_on(slow_clients.run(seed)),
+            Self::Readers(readers) => runtime.block_on(readers.run(seed)),
+            Self::Drain(drain) => runtime.block_on(drain.run(seed)),
         }
     }
 
@@ -68,6 +75,8 @@ impl Scenario {
             Self::Storm(storm) => storm.seed,
             Self::Timeouts(timeouts) => timeouts.seed,
             Self::SlowClients(slow_clients) => slow_clients.seed,
+            Self::Readers(readers) => readers.seed,
+            Self::Drain(drain) => drain.seed,
         }
     }
 }

@@ -7,6 +7,9 @@ use crate::failure::{Doing, Failure, Result};
 /// The unit of processor time in `/proc`: 1/100 s on every Linux that Rust runs on.
 const TICK: Duration = Duration::from_millis(10);
 
+/// What the system counts memory in.
+const PAGE: u64 = 4 << 10;
+
 /// Resident memory in bytes.
 pub(crate) fn resident(pid: u32) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
@@ -31,6 +34,16 @@ pub(crate) fn processor(pid: u32) -> Result<Duration> {
 pub(crate) fn descriptors(pid: u32) -> Result<usize> {
     let path = format!("/proc/{pid}/fd");
     Ok(fs::read_dir(&path).doing(&path)?.count())
+}
+
+/// Memory that the system keeps for all TCP sockets of this machine, in bytes.
+pub(crate) fn tcp_buffers() -> Result<u64> {
+    let path = "/proc/net/sockstat";
+    let text = fs::read_to_string(path).doing(path)?;
+    let line = text.lines().find(|line| line.starts_with("TCP:"));
+    let pages =
+        line.and_then(|line| line.rsplit_once("mem ")?.1.split_whitespace().next()?.parse::<u64>().ok());
+    Ok(pages.ok_or_else(|| Failure::new(format!("{path} tells no memory")))? * PAGE)
 }
 
 #[cfg(test)]

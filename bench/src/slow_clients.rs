@@ -11,17 +11,12 @@ mod attack;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use oriel_proto::{AgentFrame, frame::Request};
 use tokio::time::sleep;
 
 use self::attack::{Attack, Closed, Kind};
 use crate::{
     failure::{Failure, Result},
-    fleet::{
-        self,
-        answer::{marker, page},
-        life,
-    },
+    fleet::{self, life},
     gateway::{Gateway, Options},
     load::{Good, Traffic},
     report::{Report, mebibytes, millis, seconds},
@@ -92,7 +87,7 @@ impl SlowClients {
         let gateway = Gateway::start(options).await?;
         let members = fleet::enrolled(&gateway, CAMERAS, 1).await?;
         let attack = Attack::new(&members, self.slow, self.half, seed)?;
-        let (roll, lives) = life::start(members, answer, seed);
+        let (roll, lives) = life::start(members, seed);
         if !roll.reaches(CAMERAS, Duration::from_secs(30)).await {
             return Err(Failure::new("not all agents could connect"));
         }
@@ -170,8 +165,4 @@ impl Measured {
         report.figure("p99 under attack to p99 alone", format!("{ratio:.2} (of {told})"));
         report.check(ratio <= RATIO, format!("p99 under attack is {ratio:.2} times that before"));
     }
-}
-
-fn answer(request: &Request) -> Vec<AgentFrame> {
-    vec![page(request.id, marker(request))]
 }

@@ -13,14 +13,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oriel_proto::{AgentFrame, frame::Request};
 use tokio::time::sleep;
 
 use crate::{
     failure::{Doing, Failure, Result},
     fleet::{
         self,
-        answer::{marker, page},
         life::{self, Roll},
     },
     gateway::{Gateway, Options},
@@ -76,7 +74,7 @@ impl Storm {
         gateway.terminate()?;
         gateway.ended(Duration::from_secs(15)).await?;
         gateway.start_again().await?;
-        let (roll, lives) = life::start(members, answer, seed);
+        let (roll, lives) = life::start(members, seed);
         self.arrive(&gateway, &roll, &mut report, "first").await?;
         sleep(Duration::from_secs(5)).await;
         let before = gateway.resident()?;
@@ -137,8 +135,4 @@ impl Storm {
         }
         Ok(())
     }
-}
-
-fn answer(request: &Request) -> Vec<AgentFrame> {
-    vec![page(request.id, marker(request))]
 }

@@ -1,7 +1,7 @@
 //! Agents in nine manners: what each sends for a question, when, and how long it keeps a connection.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -21,6 +21,7 @@ use super::manner::{self, Manner};
 use crate::fleet::{
     Member, Socket,
     answer::{fail, marker, page, part, trailer},
+    due::Due,
 };
 
 /// Questions that others may answer by mistake.
@@ -107,16 +108,8 @@ pub(super) async fn run(mut member: Member, stage: Arc<Stage>, seed: u64) {
         };
         let ids = VecDeque::new();
         let (place, stage) = (Arc::new(member.clone()), Arc::clone(&stage));
-        let mut session = Session {
-            member: place,
-            manner,
-            stage,
-            rng: rng.fork(),
-            due: BTreeMap::new(),
-            ids,
-            sent: 0,
-            unbound: 0,
-        };
+        let mut session =
+            Session { member: place, manner, stage, rng: rng.fork(), due: Due::default(), ids, unbound: 0 };
         session.unbound = if dials == 0 { member.cameras.len() } else { 0 };
         let most = if matches!(manner, Manner::Leaving | Manner::Moving) {
             rng.random_range(10..60)
@@ -150,10 +143,9 @@ struct Session {
     manner: Manner,
     stage: Arc<Stage>,
     rng: SmallRng,
-    due: BTreeMap<(Instant, u64), (RequestId, AgentFrame)>,
+    due: Due,
     /// Questions that were answered.
     ids: VecDeque<RequestId>,
-    sent: u64,
     /// Cameras that have not been bound yet, on the first connection.
     unbound: usize,
 }
@@ -165,13 +157,13 @@ impl Session {
         let heartbeat = socket.heartbeat.mul_f64(0.9);
         let mut ping_at = Instant::now() + heartbeat;
         while asked < most {
-            let next = self.due.first_key_value().map_or(ping_at, |((at, _), _)| ping_at.min(*at));
+            let next = self.due.next().map_or(ping_at, |at| ping_at.min(at));
             let done = tokio::select! {
                 frame = socket.next() => match frame {
                     Ok(frame) => {
                         asked += u64::from(matches!(frame, GatewayFrame::Request(_)));
                         self.hear(frame);
-                        self.send_due(&mut socket).await
+                        self.due.send(&mut socket).await
                     }
                     Err(ending) => Err(ending),
                 },
@@ -183,7 +175,7 @@ impl Session {
                         Ok(())
                     };
                     match pinged {
-                        Ok(()) => self.send_due(&mut socket).await,
+                        Ok(()) => self.due.send(&mut socket).await,
                         Err(ending) => Err(ending),
                     }
                 }
@@ -217,8 +209,8 @@ impl Session {
                     self.after(Duration::ZERO, id, part(id, n, "cancelled"));
                 }
             }
-            GatewayFrame::Cancel { id } if self.manner == Manner::Pieces => {
-                self.due.retain(|_, (of, _)| *of != id);
+            GatewayFrame::Cancel { id } if matches!(self.manner, Manner::Pieces | Manner::Leaving) => {
+                self.due.forget(id);
             }
             GatewayFrame::Bound(_) if self.unbound > 0 => {
                 self.unbound -= 1;
@@ -234,9 +226,7 @@ impl Session {
     fn plan(&mut self, request: &Request) {
         let (id, said) = (request.id, marker(request).to_owned());
         match self.manner {
-            Manner::Quick | Manner::Leaving | Manner::Moving => {
-                self.after(Duration::ZERO, id, page(id, &said))
-            }
+            Manner::Quick | Manner::Moving => self.after(Duration::ZERO, id, page(id, &said)),
             Manner::Silent => {}
             Manner::Late => {
                 let left = Duration::from_millis(request.deadline_ms.into());
@@ -248,7 +238,7 @@ impl Session {
                 let after = self.soon(0..40);
                 self.after(after, id, fail(id, code, &said));
             }
-            Manner::Pieces | Manner::Stubborn => {
+            Manner::Pieces | Manner::Stubborn | Manner::Leaving => {
                 let mut after = Duration::ZERO;
                 for n in 0..manner::pieces(&said) {
                     after += self.soon(0..40);
@@ -282,23 +272,10 @@ impl Session {
     }
 
     fn after(&mut self, after: Duration, id: RequestId, frame: AgentFrame) {
-        self.sent += 1;
-        self.due.insert((Instant::now() + after, self.sent), (id, frame));
+        self.due.push(after, id, frame);
     }
 
     fn soon(&mut self, millis: std::ops::Range<u64>) -> Duration {
         Duration::from_millis(self.rng.random_range(millis))
-    }
-
-    async fn send_due(&mut self, socket: &mut Socket) -> Result<(), Ending> {
-        let mut fed = false;
-        while let Some(entry) = self.due.first_entry()
-            && entry.key().0 <= Instant::now()
-        {
-            let (_, frame) = entry.remove();
-            socket.feed(&frame).await?;
-            fed = true;
-        }
-        if fed { socket.flush().await } else { Ok(()) }
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::manner::{self, Manner};
 use crate::{
+    failure::{Doing, Failure, Result},
     http::{Caller, Reply},
     report::Report,
     target,
@@ -45,6 +46,10 @@ struct Question {
     manner: Manner,
     marker: String,
     timeout_ms: u64,
+    /// Whether the answer is asked for as lines, which break off when the connection to the agent ends.
+    lines: bool,
+    /// Whether the caller waits for a camera that is away.
+    wait_online: bool,
     /// When the caller hangs up, if the answer is not there by then.
     patience: Option<Duration>,
 }
@@ -89,7 +94,15 @@ impl Exam {
             (false, false) => PATIENT_MS,
         };
         let patience = rng.random_bool(0.15).then(|| Duration::from_millis(rng.random_range(0..120)));
-        Question { camera, manner, marker: format!("q{n}-{:08x}", rng.random::<u32>()), timeout_ms, patience }
+        Question {
+            camera,
+            manner,
+            marker: format!("q{n}-{:08x}", rng.random::<u32>()),
+            timeout_ms,
+            lines: rng.random_bool(0.1),
+            wait_online: rng.random_bool(0.2),
+            patience,
+        }
     }
 }
 
@@ -188,6 +201,28 @@ struct Page {
     complete: bool,
 }
 
+/// The last of an answer's lines.
+#[derive(Deserialize)]
+struct Last {
+    end: End,
+}
+
+#[derive(Deserialize)]
+struct End {
+    complete: bool,
+}
+
+impl Page {
+    /// What an answer in lines would be as a page.
+    fn of_lines(reply: &Reply) -> Result<Self> {
+        let lines: Vec<_> = reply.body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        let (last, events) = lines.split_last().ok_or_else(|| Failure::new("no line at all"))?;
+        let last: Last = serde_json::from_slice(last).doing("the last line")?;
+        let events = events.iter().map(|event| serde_json::from_slice(event));
+        Ok(Self { events: events.collect::<Result<_, _>>().doing("a line")?, complete: last.end.complete })
+    }
+}
+
 #[derive(Deserialize)]
 struct Event {
     camera: String,
@@ -205,8 +240,11 @@ struct Problem {
 impl Question {
     async fn ask(&self, caller: &mut Caller) -> Ended {
         let camera = format!("camera-{}", self.camera);
-        let path = format!("/v1/cameras/{camera}/events?q={}&timeout={}ms", self.marker, self.timeout_ms);
-        let asked = caller.get(&path);
+        let wait = if self.wait_online { "&wait_online=5s" } else { "" };
+        let path =
+            format!("/v1/cameras/{camera}/events?q={}&timeout={}ms{wait}", self.marker, self.timeout_ms);
+        let asked =
+            async { if self.lines { caller.get_lines(&path).await } else { caller.get(&path).await } };
         let reply = match self.patience {
             None => asked.await,
             Some(patience) => match timeout(patience, asked).await {
@@ -215,6 +253,8 @@ impl Question {
             },
         };
         match reply {
+            // Lines that have begun cannot be asked for once more; what breaks off at once takes the head with it.
+            Err(_) if self.lines && self.manner == Manner::Leaving => Ended::Failed,
             Err(failure) => Ended::Broken(failure.to_string()),
             Ok(reply) if reply.status == 200 => self.well(&reply, &camera),
             Ok(reply) => self.failed(&reply, &camera),
@@ -222,14 +262,12 @@ impl Question {
     }
 
     fn well(&self, reply: &Reply, camera: &str) -> Ended {
-        let page: Page = match reply.json() {
+        let page = if self.lines { Page::of_lines(reply) } else { reply.json() };
+        let page = match page {
             Ok(page) => page,
             Err(failure) => return Ended::Wrong(failure.to_string()),
         };
-        let pieces = match self.manner {
-            Manner::Pieces | Manner::Stubborn => manner::pieces(&self.marker) as usize,
-            _ => 1,
-        };
+        let pieces = if self.manner.is_slow() { manner::pieces(&self.marker) as usize } else { 1 };
         let mine = |event: &Event| event.camera == camera && event.description == self.marker;
         if !page.complete || page.events.len() != pieces || !page.events.iter().all(mine) {
             return Ended::Wrong(String::from_utf8_lossy(&reply.body).into_owned());

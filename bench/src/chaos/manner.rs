@@ -19,7 +19,7 @@ pub(super) enum Manner {
     Failing,
     /// Answers twice, answers finished questions again, and answers those of other agents.
     Confused,
-    /// Drops its connection now and then and comes back.
+    /// Answers in pieces, drops its connection now and then and comes back.
     Leaving,
     /// Opens another connection now and then while the old one is open.
     Moving,
@@ -64,6 +64,11 @@ impl Manner {
     /// That of an agent.
     pub(super) fn of(agent: usize) -> Self {
         Self::ALL[agent % Self::ALL.len()]
+    }
+
+    /// Whether its answers come in pieces, after a while.
+    pub(super) const fn is_slow(self) -> bool {
+        matches!(self, Self::Pieces | Self::Stubborn | Self::Leaving)
     }
 
     /// Whether its answers, if any, come after the deadline.

@@ -1,6 +1,9 @@
 //! What light agents answer: pages of one event, failures, long logs in pieces.
 
-use std::{sync::LazyLock, time::SystemTime};
+use std::{
+    sync::LazyLock,
+    time::{Duration, SystemTime},
+};
 
 use oriel_proto::{
     AgentFrame, Answer, Body, Call, Epoch, Event, Failure, FailureCode, Items, Kind, LoggedEvent, RequestId,
@@ -18,6 +21,13 @@ pub(crate) fn marker(request: &Request) -> &str {
         Call::Events(call) => call.text.as_deref().unwrap_or_default(),
         _ => "",
     }
+}
+
+/// Echoes a question's marker; one that begins with `wait-<ms>-` is answered after so many milliseconds.
+pub(crate) fn echo(request: &Request) -> (Duration, AgentFrame) {
+    let said = marker(request);
+    let wait = said.strip_prefix("wait-").and_then(|rest| rest.split('-').next()?.parse().ok());
+    (Duration::from_millis(wait.unwrap_or_default()), page(request.id, said))
 }
 
 /// An event with this number that says this.

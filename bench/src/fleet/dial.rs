@@ -131,7 +131,11 @@ impl Socket {
 
     /// Writes a frame that may wait for others.
     pub(crate) async fn feed(&mut self, frame: &AgentFrame) -> Result<(), Ending> {
-        let bytes = encode(frame).map_err(|_| Ending::Broken)?;
+        self.feed_bytes(encode(frame).map_err(|_| Ending::Broken)?).await
+    }
+
+    /// Writes an encoded frame that may wait for others.
+    pub(crate) async fn feed_bytes(&mut self, bytes: Vec<u8>) -> Result<(), Ending> {
         self.stream.feed(Message::Binary(bytes.into())).await.map_err(|_| Ending::Broken)
     }
 

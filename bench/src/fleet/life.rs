@@ -1,4 +1,4 @@
-//! A light agent's life: it answers at once, pings, and when its connection ends it waits and dials exactly as
+//! A light agent's life: it echoes every question, pings, and when its connection ends it waits and dials exactly as
 //! `camera_agent::backoff` says.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 };
 
 use camera_agent::backoff::{Backoff, Ending};
-use oriel_proto::{AgentFrame, GatewayFrame, frame::Request};
+use oriel_proto::GatewayFrame;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use tokio::{
     sync::Notify,
@@ -19,10 +19,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{Member, Socket};
-
-/// What an agent answers.
-pub(crate) type Answering = fn(&Request) -> Vec<AgentFrame>;
+use super::{Member, Socket, answer, due::Due};
 
 /// Who is registered: every one of its cameras is bound.
 #[derive(Debug, Default)]
@@ -76,18 +73,17 @@ impl Roll {
 }
 
 /// Starts all of them; they end when the set is dropped.
-pub(crate) fn start(members: Vec<Member>, answer: Answering, seed: u64) -> (Arc<Roll>, JoinSet<()>) {
+pub(crate) fn start(members: Vec<Member>, seed: u64) -> (Arc<Roll>, JoinSet<()>) {
     let (roll, mut lives) = (Arc::<Roll>::default(), JoinSet::new());
     for member in members {
         let rng = SmallRng::seed_from_u64(seed ^ member.number as u64);
-        lives.spawn(Life { member, answer, rng, roll: Arc::clone(&roll) }.run());
+        lives.spawn(Life { member, rng, roll: Arc::clone(&roll) }.run());
     }
     (roll, lives)
 }
 
 struct Life {
     member: Member,
-    answer: Answering,
     rng: SmallRng,
     roll: Arc<Roll>,
 }
@@ -129,13 +125,17 @@ impl Life {
         socket: &mut Socket,
         unbound: &mut usize,
     ) -> Result<std::convert::Infallible, Ending> {
-        let mut ping_at = Instant::now() + self.pause(socket);
+        let (mut due, mut ping_at) = (Due::default(), Instant::now() + self.pause(socket));
         loop {
+            due.send(socket).await?;
+            let next = due.next().map_or(ping_at, |at| ping_at.min(at));
             let frame = tokio::select! {
                 frame = socket.next() => frame?,
-                () = sleep_until(ping_at) => {
-                    socket.ping().await?;
-                    ping_at = Instant::now() + self.pause(socket);
+                () = sleep_until(next) => {
+                    if Instant::now() >= ping_at {
+                        socket.ping().await?;
+                        ping_at = Instant::now() + self.pause(socket);
+                    }
                     continue;
                 }
             };
@@ -147,11 +147,10 @@ impl Life {
                     }
                 }
                 GatewayFrame::Request(request) => {
-                    for frame in (self.answer)(&request) {
-                        socket.feed(&frame).await?;
-                    }
-                    socket.flush().await?;
+                    let (after, frame) = answer::echo(&request);
+                    due.push(after, request.id, frame);
                 }
+                GatewayFrame::Cancel { id } => due.forget(id),
                 _ => {}
             }
         }
