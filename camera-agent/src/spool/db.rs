@@ -39,9 +39,6 @@ const JOURNAL_BYTES: i64 = 1 << 20;
 /// What turns the first version of the tables into the second.
 const SECOND: &str = "ALTER TABLE epoch ADD COLUMN said INTEGER;";
 
-/// How often it is noted what was said to be complete, while nothing is written.
-const NOTE_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
-
 /// What a spool may hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Bounds {
@@ -59,8 +56,6 @@ pub(crate) struct Db {
     pub(crate) bounds: Bounds,
     pub(crate) clock: Clock,
     pub(crate) tidied: Timestamp,
-    /// What is on the disk of what was said to be complete.
-    pub(crate) noted: Timestamp,
     /// Whether the file proved broken and could not be opened anew yet.
     is_broken: bool,
     head: Arc<Mutex<Head>>,
@@ -78,11 +73,9 @@ impl Db {
         };
         let (epochs, last_at) = load(&conn).map_err(failed)?;
         let said = said(&conn).map_err(failed)?;
-        let mut head = Head::new(epochs, last_at);
-        head.keep_said(said);
-        let (head, path) = (Arc::new(Mutex::new(head)), path.to_owned());
+        let (head, path) = (Arc::new(Mutex::new(Head::new(epochs, last_at, said))), path.to_owned());
         let tidied = Timestamp::MIN;
-        let mut db = Self { conn, bounds, clock, tidied, noted: said, is_broken: false, head, path };
+        let mut db = Self { conn, bounds, clock, tidied, is_broken: false, head, path };
         if db.head().epochs.is_empty() {
             db.begin_epoch()?;
         }
@@ -92,10 +85,10 @@ impl Db {
 
     /// A spool whose file cannot be opened now: each use tries again.
     pub(crate) fn shut(path: &Path, bounds: Bounds, clock: Clock) -> Result<Self, SpoolError> {
-        let head = Arc::new(Mutex::new(Head::new(Vec::new(), Timestamp::MIN)));
-        let (conn, path) = (Connection::open_in_memory()?, path.to_owned());
         let never = Timestamp::MIN;
-        Ok(Self { conn, bounds, clock, tidied: never, noted: never, is_broken: true, head, path })
+        let head = Arc::new(Mutex::new(Head::new(Vec::new(), never, never)));
+        let (conn, path) = (Connection::open_in_memory()?, path.to_owned());
+        Ok(Self { conn, bounds, clock, tidied: never, is_broken: true, head, path })
     }
 
     /// Opens the file again after it turned out to be broken while in use.
@@ -104,12 +97,11 @@ impl Db {
         self.is_broken = true;
         self.conn = Connection::open_in_memory().map_err(SpoolError::Sqlite)?;
         let fresh = Self::open(&self.path, self.bounds.clone(), self.clock.clone())?;
-        let Self { conn, head, noted, .. } = fresh;
-        let mut opened = std::mem::replace(&mut *lock(&head), Head::new(Vec::new(), Timestamp::MIN));
-        (self.conn, self.noted, self.is_broken) = (conn, noted, false);
-        let mut head = lock(&self.head);
-        opened.keep_said(head.said());
-        *head = opened;
+        let Self { conn, head, .. } = fresh;
+        let never = Timestamp::MIN;
+        let opened = std::mem::replace(&mut *lock(&head), Head::new(Vec::new(), never, never));
+        (self.conn, self.is_broken) = (conn, false);
+        *lock(&self.head) = opened;
         Ok(())
     }
 
@@ -118,18 +110,19 @@ impl Db {
         self.is_broken
     }
 
-    /// Notes what was said to be complete, so that a clock set back while the program is away writes nothing there; not at each
-    /// word, as devices wear out: what was said in the last minute may be forgotten.
-    pub(crate) fn note_said(&mut self) -> Result<(), SpoolError> {
-        let (said, n) = {
+    /// Notes on the disk that everything up to now is complete, and may be said to be, if the last such note is older than
+    /// `age`: not at each word, as devices wear out.
+    pub(crate) fn note_complete(&mut self, age: std::time::Duration) -> Result<(), SpoolError> {
+        let now = self.now();
+        let (complete, said, n) = {
             let head = self.head();
-            (head.said(), head.current().map(|epoch| epoch.n))
+            (now.max(head.last_at), head.said(), head.current().map(|epoch| epoch.n))
         };
-        if said == Timestamp::MIN || (said >= self.noted && said.since(self.noted) < NOTE_EVERY) {
+        if complete <= said || complete.since(said) < age {
             return Ok(());
         }
-        self.conn.execute("UPDATE epoch SET said = ?2 WHERE n = ?1", params![n, said.as_micros()])?;
-        self.noted = said;
+        self.conn.execute("UPDATE epoch SET said = ?2 WHERE n = ?1", params![n, complete.as_micros()])?;
+        self.head().may_say(complete);
         Ok(())
     }
 
@@ -296,7 +289,7 @@ fn load(conn: &Connection) -> rusqlite::Result<(Vec<EpochHead>, Timestamp)> {
     Ok((epochs, last_at.unwrap_or(Timestamp::MIN)))
 }
 
-/// What was said to be complete of the present epoch.
+/// What may have been said to be complete of the present epoch.
 fn said(conn: &Connection) -> rusqlite::Result<Timestamp> {
     let said =
         conn.query_row("SELECT said FROM epoch ORDER BY n DESC LIMIT 1", [], |row| row.get(0)).optional()?;

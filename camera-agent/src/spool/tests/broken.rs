@@ -26,11 +26,64 @@ async fn what_was_said_to_be_complete_stays_so_after_a_restart() {
     assert_ne!(spool.append(vec![draft("back")]).await.unwrap()[0].epoch, id.epoch);
 }
 
+/// Everything that says up to when the log is complete; the latest of it.
+async fn say(spool: &Spool, epoch: oriel_proto::Epoch) -> Timestamp {
+    let mut said = vec![spool.now().unwrap().as_of, all(spool).await.1.as_of];
+    said.extend(spool.states().iter().map(|state| state.as_of));
+    if let Some(Next::Events { as_of, .. }) = spool.next_upload(vec![(epoch, 0)], 8_000).await.unwrap() {
+        said.push(as_of);
+    }
+    said.into_iter().max().unwrap()
+}
+
+#[tokio::test]
+async fn what_was_said_to_be_complete_stays_so_after_a_kill_and_a_clock_set_back() {
+    for (minutes, quiet, back) in [(0, 400, 300), (0, 30_000, 20_000), (1, 59_000, 58_000), (3, 61_000, 1)] {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
+        let spool = open(dir.path(), bounds(), &clock).await;
+        let id = spool.append(vec![draft("x")]).await.unwrap()[0];
+        let mut said = say(&spool, id.epoch).await;
+        for minute in 1..=minutes {
+            clock.set(minute * 60_000);
+            spool.tidy().await.unwrap();
+            said = said.max(say(&spool, id.epoch).await);
+        }
+        for step in 1..=10 {
+            clock.set(minutes * 60_000 + quiet * step / 10);
+            said = said.max(say(&spool, id.epoch).await);
+        }
+        // A killed program writes nothing more.
+        std::mem::forget(spool);
+        clock.set(minutes * 60_000 + quiet - back);
+        let spool = open(dir.path(), bounds(), &clock).await;
+        assert!(spool.now().unwrap().as_of <= clock.clock()());
+        let next = spool.append(vec![draft("after")]).await.unwrap()[0];
+        let list = all(&spool).await.0;
+        let event = list.iter().find(|event| event.id() == next).unwrap();
+        let why = format!("{minutes} min and {quiet} ms, {back} ms back: {event:?} though {said:?} was said");
+        assert!(next.epoch != id.epoch || event.event.at > said, "{why}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_says_that_it_is_complete_up_to_a_second_ago() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
+    let spool = open(dir.path(), bounds(), &clock).await;
+    spool.append(vec![draft("x")]).await.unwrap();
+    for ms in (0..10_000).step_by(700) {
+        clock.set(ms);
+        let as_of = all(&spool).await.1.as_of;
+        assert!(clock.clock()().since(as_of) < Duration::from_secs(1), "{as_of:?} at {ms}");
+    }
+}
+
 #[tokio::test]
 async fn what_was_said_to_be_complete_stays_so_when_the_file_is_opened_anew() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
     let spool = open(dir.path(), bounds(), &clock).await;
+    spool.tidy().await.unwrap();
     let said = spool.now().unwrap().as_of;
+    assert_eq!(said, Timestamp::from_millis(START));
     spool.with(|_| Err::<(), _>(SpoolError::Sqlite(db::broken()))).await.unwrap_err();
     spool.append(vec![draft("x")]).await.unwrap();
     assert!(all(&spool).await.0[0].event.at > said);
