@@ -58,6 +58,8 @@ pub(crate) struct Db {
     pub(crate) tidied: Timestamp,
     /// Whether the file proved broken and could not be opened anew yet.
     is_broken: bool,
+    /// Bytes of the broken file that was set aside, if there is one: a camera's bound is for both.
+    aside: u64,
     head: Arc<Mutex<Head>>,
     path: PathBuf,
 }
@@ -74,8 +76,8 @@ impl Db {
         let (epochs, last_at) = load(&conn).map_err(failed)?;
         let said = said(&conn).map_err(failed)?;
         let (head, path) = (Arc::new(Mutex::new(Head::new(epochs, last_at, said))), path.to_owned());
-        let tidied = Timestamp::MIN;
-        let mut db = Self { conn, bounds, clock, tidied, is_broken: false, head, path };
+        let (tidied, aside) = (Timestamp::MIN, fs::metadata(aside(&path)).map_or(0, |file| file.len()));
+        let mut db = Self { conn, bounds, clock, tidied, is_broken: false, aside, head, path };
         if db.head().epochs.is_empty() {
             db.begin_epoch()?;
         }
@@ -88,7 +90,7 @@ impl Db {
         let never = Timestamp::MIN;
         let head = Arc::new(Mutex::new(Head::new(Vec::new(), never, never)));
         let (conn, path) = (Connection::open_in_memory()?, path.to_owned());
-        Ok(Self { conn, bounds, clock, tidied: never, is_broken: true, head, path })
+        Ok(Self { conn, bounds, clock, tidied: never, is_broken: true, aside: 0, head, path })
     }
 
     /// Opens the file again after it turned out to be broken while in use.
@@ -97,10 +99,10 @@ impl Db {
         self.is_broken = true;
         self.conn = Connection::open_in_memory().map_err(SpoolError::Sqlite)?;
         let fresh = Self::open(&self.path, self.bounds.clone(), self.clock.clone())?;
-        let Self { conn, head, .. } = fresh;
+        let Self { conn, head, aside, .. } = fresh;
         let never = Timestamp::MIN;
         let opened = std::mem::replace(&mut *lock(&head), Head::new(Vec::new(), never, never));
-        (self.conn, self.is_broken) = (conn, false);
+        (self.conn, self.aside, self.is_broken) = (conn, aside, false);
         *lock(&self.head) = opened;
         Ok(())
     }
@@ -167,11 +169,28 @@ impl Db {
         Ok(epoch)
     }
 
+    /// Removes the broken file that was set aside, if there is one: it is older than anything that the log holds.
+    pub(crate) fn remove_aside(&mut self) {
+        if self.aside == 0 {
+            return;
+        }
+        let (path, bytes) = (aside(&self.path), std::mem::take(&mut self.aside));
+        match fs::remove_file(&path) {
+            Ok(()) => {
+                tracing::warn!(path = %path.display(), bytes, "the broken spool set aside is removed: the log needs its room");
+            }
+            // It is not counted again: the log must not shrink for what cannot be removed.
+            Err(e) => {
+                tracing::error!(path = %path.display(), bytes, "the broken spool set aside cannot be removed: {e}")
+            }
+        }
+    }
+
     /// Notes how many bytes are in use, and returns it.
     pub(crate) fn measure(&mut self) -> Result<u64, SpoolError> {
         let pragma = |name| self.conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let pages = pragma("page_count")? - pragma("freelist_count")?;
-        let bytes = unsigned(pages * pragma("page_size")?);
+        let bytes = unsigned(pages * pragma("page_size")?) + self.aside;
         self.head().bytes = bytes;
         Ok(bytes)
     }
@@ -232,12 +251,21 @@ pub(crate) fn is_broken(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
+/// Where a broken file is kept for people to look at.
+fn aside(path: &Path) -> PathBuf {
+    path.with_extension("broken")
+}
+
 /// Moves a broken file aside, makes a new one, and notes in it what is known to be unreadable.
 fn rescue(path: &Path, clock: &Clock) -> Result<Connection, SpoolError> {
     let known = Connection::open(path).and_then(|old| load(&old)).unwrap_or_default();
-    let aside = path.with_extension("broken");
+    let aside = aside(path);
     let moved = |e| SpoolError::Aside { path: path.to_owned(), source: e };
+    let older = fs::exists(&aside).unwrap_or(false);
     fs::rename(path, &aside).map_err(moved)?;
+    if older {
+        tracing::warn!(path = %aside.display(), "the broken spool set aside before is replaced: one is kept");
+    }
     for suffix in ["-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);

@@ -37,7 +37,7 @@ pub(crate) struct Head {
     pub(crate) epochs: Vec<EpochHead>,
     /// The time of the newest event of the present epoch.
     pub(crate) last_at: Timestamp,
-    /// Bytes in use on disk.
+    /// Bytes in use on disk, those of a broken file set aside among them.
     pub(crate) bytes: u64,
     /// The latest `as_of` that may be said, as it stands on the disk: what is written later, also after a kill, is later.
     said: Timestamp,

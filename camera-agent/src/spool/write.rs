@@ -78,6 +78,7 @@ impl Db {
     /// Drops what is too much, and from time to time what is too old.
     pub(crate) fn keep_bounds(&mut self, now: Timestamp) -> Result<(), SpoolError> {
         if self.measure()? > self.bounds.bytes {
+            self.remove_aside();
             while self.measure()? > self.bounds.bytes && self.drop_oldest()? {}
         }
         if now.since(self.tidied) >= TIDY_EVERY || now < self.tidied {

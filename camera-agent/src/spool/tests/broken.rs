@@ -104,6 +104,54 @@ async fn a_file_that_cannot_be_opened_anew_is_tried_again() {
     assert_eq!(all(&spool).await.0.len(), 2);
 }
 
+/// Sets a broken file in the place of the spool, and opens that.
+async fn open_broken(dir: &Path, bytes: &[u8], bounds: Bounds, clock: &TestClock) -> Spool {
+    std::fs::write(dir.join("porch.db"), bytes).unwrap();
+    open(dir, bounds, clock).await
+}
+
+#[tokio::test]
+async fn what_was_set_aside_counts_in_the_bound_and_goes_before_any_event() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
+    let bounds = Bounds { bytes: 192 << 10, ..bounds() };
+    let spool = open_broken(dir.path(), &[7; 96 << 10], bounds.clone(), &clock).await;
+    let aside = dir.path().join("porch.broken");
+    let on_disk = || std::fs::metadata(&aside).map_or(0, |file| file.len());
+    assert_eq!(on_disk(), 96 << 10);
+    let (mut kept_with_it, mut written) = (0, 0);
+    while on_disk() > 0 {
+        let bytes = spool.now().unwrap().bytes;
+        assert!(bytes > on_disk() && bytes <= bounds.bytes, "{bytes}");
+        assert!(written < 2_000, "it never goes");
+        kept_with_it = written;
+        spool.append((0..10).map(|_| draft(&"x".repeat(200))).collect()).await.unwrap();
+        written += 10;
+    }
+    assert!(kept_with_it > 50, "it is kept as long as there is room");
+    assert_eq!(all(&spool).await.0.len(), written, "no event had to go for it");
+    assert!(spool.now().unwrap().bytes <= bounds.bytes);
+    for _ in 0..20 {
+        spool.append((0..50).map(|_| draft(&"x".repeat(200))).collect()).await.unwrap();
+        assert!(spool.now().unwrap().bytes <= bounds.bytes);
+    }
+}
+
+#[tokio::test]
+async fn the_newest_broken_file_is_the_one_that_is_kept() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
+    for n in 1..=3 {
+        drop(open_broken(dir.path(), &[n; 9_000], bounds(), &clock).await);
+        for rest in ["porch.db-wal", "porch.db-shm"] {
+            _ = std::fs::remove_file(dir.path().join(rest));
+        }
+    }
+    let names =
+        std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let aside: Vec<_> = names.filter(|name| name.contains("broken")).collect();
+    assert_eq!(aside, ["porch.broken"]);
+    assert_eq!(std::fs::read(dir.path().join("porch.broken")).unwrap(), [3; 9_000]);
+}
+
 #[tokio::test]
 async fn one_senseless_row_is_lost_and_the_others_are_not() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
