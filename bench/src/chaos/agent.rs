@@ -240,7 +240,7 @@ impl Session {
             Manner::Silent => {}
             Manner::Late => {
                 let left = Duration::from_millis(request.deadline_ms.into());
-                let after = left + self.soon(5..150);
+                let after = left + self.soon(100..300);
                 self.after(after, id, page(id, &said));
             }
             Manner::Failing => {

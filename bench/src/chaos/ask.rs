@@ -88,7 +88,7 @@ impl Exam {
             (_, true) => short,
             (false, false) => PATIENT_MS,
         };
-        let patience = rng.random_bool(0.08).then(|| Duration::from_millis(rng.random_range(0..120)));
+        let patience = rng.random_bool(0.15).then(|| Duration::from_millis(rng.random_range(0..120)));
         Question { camera, manner, marker: format!("q{n}-{:08x}", rng.random::<u32>()), timeout_ms, patience }
     }
 }
