@@ -210,10 +210,10 @@ impl Cameras {
     pub fn claim_known(&self, agent: AgentId, id: &CameraId) -> Option<Claim> {
         let record = self.record(id)?;
         match record.agent {
-            Some(_) if record.is_blank() => None,
-            Some(owner) if owner == agent => Some(Claim::Bound),
-            Some(_) => Some(not_yours()),
-            None => None,
+            Some(owner) if owner != agent => Some(not_yours()),
+            // The first time is written down before the agent hears of it.
+            Some(_) if record.last_seen_at.is_some() => Some(Claim::Bound),
+            Some(_) | None => None,
         }
     }
 

@@ -85,10 +85,7 @@ impl Events {
     pub async fn page(&self, camera: &CameraId, call: &EventsCall, deadline: Instant) -> Answer {
         let ask = |patience| gather(self.relay.clone(), camera.clone(), call.clone(), patience);
         let answer = self.open.answer((camera.clone(), call.clone()), deadline, ask).await;
-        answer.unwrap_or_else(|_late| {
-            self.relay.doubt(camera);
-            Err(RelayError::Timeout)
-        })
+        answer.unwrap_or_else(|_late| Err(self.relay.doubt(camera)))
     }
 
     /// The answer piece by piece, however long; its first piece has come by `deadline`.

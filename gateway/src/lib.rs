@@ -23,13 +23,14 @@
 //! 1. `server.rs` accepts the connection, names the request and notes where it came from.
 //! 2. `routes.rs` finds the line of its table; `routes/guard.rs` asks [`access`] who is asking.
 //! 3. `routes/events.rs` asks [`cameras`] whether the caller may see the camera, and reads the query into types.
-//! 4. `events.rs` makes the camera's question of it.
-//! 5. `relay.rs` finds the link and waits for the answer until the deadline.
+//! 4. `events.rs` joins an equal question that is open (`relay/shared.rs`), or puts this one.
+//! 5. `relay.rs` finds the link and waits for the answer until the deadline; when the link dies, it tries the next one.
 //! 6. `registry.rs` gives a clone of the link; the map's lock is gone by then.
-//! 7. `link.rs` takes a ticket from `link/pending.rs` and puts the question into `link/outbox.rs`.
+//! 7. `link.rs` takes a ticket (`link/ticket.rs`) and puts the question into `link/outbox.rs`.
 //! 8. `link/pump.rs` encodes it and sends it down the socket. The agent's `session.rs` hands it to `jobs.rs`, which
 //!    reads the camera's `spool.rs` and answers.
-//! 9. `link/pump.rs` decodes the answer and completes the ticket in `link/pending.rs`.
+//! 9. `link/pump.rs` checks each frame of the answer and gives it to who waits in `link/pending.rs`; `link/ticket.rs` reads it
+//!    and allows the agent more.
 //! 10. `events.rs` gathers the pieces and says what they cover; `routes/events.rs` answers 200 with JSON, or
 //!     `problem.rs` says what went wrong.
 

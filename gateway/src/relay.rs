@@ -140,10 +140,15 @@ impl Relay {
         result.map(|(ticket, first)| Answering { ticket, first: Some(first), waited })
     }
 
-    /// Somebody got no answer in time: makes sure that the camera's agent is still there.
-    pub fn doubt(&self, camera: &CameraId) {
-        if let Some(link) = self.registry.find(camera) {
-            link.probe();
+    /// Why somebody got no answer in time: nobody was there to answer, or the camera took too long, and then it is made sure that
+    /// its agent is still there.
+    pub fn doubt(&self, camera: &CameraId) -> RelayError {
+        match self.registry.find(camera).filter(|link| !link.is_closed()) {
+            Some(link) => {
+                link.probe();
+                RelayError::Timeout
+            }
+            None => RelayError::Offline,
         }
     }
 

@@ -149,12 +149,21 @@ async fn nothing_but_a_valid_hello_makes_a_link() {
         hello.protocol = PROTOCOL_VERSION + 1;
         AgentFrame::Hello(hello)
     };
+    let valid = encode(&hello(InstanceId::new(), 1)).unwrap();
     for (what, message, code) in [
         ("another frame", Message::Binary(encode(&AgentFrame::Ready {}).unwrap().into()), 1002),
         ("another version", Message::Binary(encode(&newer).unwrap().into()), 1002),
         ("an unknown frame", Message::Binary(vec![0x81, 0xa1, b'x', 0x80].into()), 1002),
-        ("a broken frame", Message::Binary(vec![0xc1].into()), 1002),
-        ("a text", Message::text("Hello"), 1002),
+        ("no frame", Message::Binary(vec![0xc0].into()), 1002),
+        ("no MessagePack", Message::Binary(vec![0xc1].into()), 1007),
+        ("a Hello and more", Message::Binary([valid.clone(), vec![0xc0]].concat().into()), 1007),
+        ("half a Hello", Message::Binary(valid[..valid.len() / 2].to_vec().into()), 1007),
+        (
+            "a Hello without fields",
+            Message::Binary(vec![0x81, 0xa5, b'H', b'e', b'l', b'l', b'o', 0x80].into()),
+            1007,
+        ),
+        ("a text", Message::text("Hello"), 1003),
         ("too much", Message::Binary(vec![0xc0; FRAME_BYTES + 1].into()), 1009),
     ] {
         let mut agent = enrolled.connect().await;
@@ -162,6 +171,7 @@ async fn nothing_but_a_valid_hello_makes_a_link() {
         assert_eq!(agent.close_code().await, Some(code), "{what}");
     }
     assert_eq!(gateway.registry.agents(), 0);
+    gateway.metric_reaches("oriel_frames_broken_total", 5.0).await;
 }
 
 /// Both ends of a socket in memory, the gateway's first.

@@ -106,6 +106,33 @@ async fn a_busy_camera_says_when_to_ask_again() {
 }
 
 #[tokio::test]
+async fn a_connection_has_1024_open_questions_and_the_next_one_is_told_busy() {
+    let gateway = TestGateway::start().await;
+    let mut agent = gateway.agent(&["porch", "yard"]).await;
+    gateway.agent(&["attic"]).await.answering(|request| vec![page(request.id, "")]);
+    let porch = "porch".parse().unwrap();
+    let link = gateway.registry.find(&porch).unwrap();
+    let ask = || link.call(porch.clone(), Call::Describe {}, tokio::time::Instant::now() + SOON).unwrap();
+    let mut open: Vec<_> = (0..1_024).map(|_| ask()).collect();
+    for _ in &open {
+        agent.request().await;
+    }
+    for camera in ["porch", "yard"] {
+        let path = format!("/v1/cameras/{camera}/events");
+        let answer = gateway.get(&path).await.expect_problem(503, "camera_busy");
+        assert_eq!(answer.json()["camera"], camera);
+    }
+    gateway.get("/v1/cameras/attic/events").await.expect(200);
+    assert_eq!(link.open_calls(), 1_024, "who was refused left nothing behind");
+    // Taken back, so that there is room for one; the camera hears of it first.
+    drop(open.pop());
+    let asked = asking(&gateway, PORCH);
+    let request = agent.request().await;
+    agent.send(page(request.id, "there is room")).await;
+    assert!(asked.await.unwrap().expect(200).text.contains("there is room"));
+}
+
+#[tokio::test]
 async fn a_camera_that_is_not_connected_is_offline_at_once() {
     let gateway = TestGateway::start().await;
     gateway.enroll(&["porch"]).await;

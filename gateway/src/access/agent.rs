@@ -150,9 +150,4 @@ impl Access {
         let cameras = self.inner.store.revoke_agent(id, now, move || sessions.revoke(id)).await?;
         cameras.ok_or(AccessError::NotFound)
     }
-
-    /// Whether an agent was revoked since the program started; from memory, to be asked again after joining.
-    pub fn is_agent_revoked(&self, id: AgentId) -> bool {
-        self.inner.sessions.lock().revoked.get(&id).is_some_and(CancellationToken::is_cancelled)
-    }
 }

@@ -6,7 +6,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use oriel_proto::{
-    AgentFrame, DecodeError, GatewayFrame, PROTOCOL_VERSION, decode, encode,
+    AgentFrame, DecodeError, GatewayFrame, PROTOCOL_VERSION,
+    codec::Violation,
+    decode, encode,
     frame::{Hello, Welcome},
     limits::HELLO_WITHIN,
 };
@@ -67,6 +69,12 @@ pub enum HandshakeError {
     /// The agent left.
     #[error("the agent left before its hello")]
     Left,
+    /// The first message was not a binary one.
+    #[error("the first message was not binary")]
+    NotBinary,
+    /// The first frame was no frame at all.
+    #[error("the first frame was broken: {0}")]
+    Broken(#[from] Violation),
     /// The first frame was not a Hello.
     #[error("the first frame was not a hello: {0}")]
     NotHello(String),
@@ -83,8 +91,10 @@ impl HandshakeError {
     pub fn close(&self) -> Close {
         match self {
             Self::Silent => Close::Silent,
+            Self::NotBinary => Close::NotBinary,
+            Self::Broken(violation) => Close::Violation(violation.close_code()),
             Self::Socket(error) => violation(error).unwrap_or(Close::Violation(1002)),
-            _ => Close::Violation(1002),
+            Self::Left | Self::NotHello(_) | Self::Version(_) => Close::Violation(1002),
         }
     }
 }
@@ -94,13 +104,13 @@ pub async fn hello(socket: &mut impl Socket) -> Result<Hello, HandshakeError> {
     let message =
         timeout(HELLO_WITHIN, first_message(socket)).await.map_err(|_| HandshakeError::Silent)??;
     let Message::Binary(bytes) = message else {
-        return Err(HandshakeError::NotHello("not a binary message".into()));
+        return Err(HandshakeError::NotBinary);
     };
     match decode(&bytes) {
         Ok(AgentFrame::Hello(hello)) if hello.protocol == PROTOCOL_VERSION => Ok(hello),
         Ok(AgentFrame::Hello(hello)) => Err(HandshakeError::Version(hello.protocol)),
         Ok(other) => Err(HandshakeError::NotHello(other.tag().to_owned())),
-        Err(DecodeError::Violation(violation)) => Err(HandshakeError::NotHello(violation.to_string())),
+        Err(DecodeError::Violation(violation)) => Err(violation.into()),
         Err(error) => Err(HandshakeError::NotHello(error.to_string())),
     }
 }

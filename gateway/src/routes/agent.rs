@@ -26,7 +26,7 @@ use crate::{
     io::{Io, Patient},
     link::{
         Close, Link, LinkFacts,
-        handshake::{self, Socket},
+        handshake::{self, HandshakeError, Socket},
         pump,
     },
     metrics::ReasonLabels,
@@ -118,6 +118,9 @@ async fn open(
         Err(error) => {
             tracing::info!(%error, "no handshake");
             refused(&app, "handshake");
+            if matches!(error, HandshakeError::Broken(_)) {
+                app.metrics.link.violations.inc();
+            }
             return handshake::refuse(&mut socket, error.close()).await;
         }
     };

@@ -27,7 +27,7 @@ pub struct CameraRecord {
 
 impl CameraRecord {
     /// Whether nobody has said anything about it but its id: no name, no tag, never connected.
-    pub fn is_blank(&self) -> bool {
+    pub(super) fn is_blank(&self) -> bool {
         self.last_seen_at.is_none() && self.tags.is_empty() && self.name == self.id.as_str()
     }
 }
@@ -59,11 +59,6 @@ impl Store {
     pub async fn cameras(&self) -> Result<Vec<CameraRecord>, StoreError> {
         let read = |db: &Connection| select(db, "ORDER BY id", ());
         self.readers.run(read).await
-    }
-
-    /// One camera.
-    pub async fn camera(&self, id: CameraId) -> Result<Option<CameraRecord>, StoreError> {
-        self.readers.run(move |db| find(db, &id)).await
     }
 
     /// Makes a camera that belongs to nobody yet. An agent that it was removed from may
@@ -132,15 +127,7 @@ impl Store {
     /// Writes down that these cameras were connected at `at`; unknown ones are skipped, and time never goes back.
     pub async fn touch_cameras(&self, ids: &[CameraId], at: Timestamp) -> Result<(), StoreError> {
         let ids = ids.to_vec();
-        let write = move |db: &Connection| {
-            let mut touch = db.prepare_cached(
-                "UPDATE cameras SET last_seen_at = max(?2, ifnull(last_seen_at, ?2)) WHERE id = ?1",
-            )?;
-            for id in ids {
-                touch.execute(params![id.as_str(), at.as_micros()])?;
-            }
-            Ok(())
-        };
+        let write = move |db: &Connection| ids.iter().try_for_each(|id| touch(db, id, at));
         self.writer.run(write, |_| ()).await
     }
 }
@@ -188,6 +175,13 @@ pub(super) fn bind(db: &Connection, id: &CameraId, agent: AgentId) -> Result<(),
     db.prepare_cached("DELETE FROM enrollment_cameras WHERE camera = ?1")?.execute([id.as_str()])?;
     db.prepare_cached("DELETE FROM removed_cameras WHERE camera = ?1 AND agent = ?2")?
         .execute(params![id.as_str(), agent])?;
+    Ok(())
+}
+
+/// Writes down that a camera was connected at `at`, unless it was so later.
+pub(super) fn touch(db: &Connection, id: &CameraId, at: Timestamp) -> Result<(), StoreError> {
+    let sql = "UPDATE cameras SET last_seen_at = max(?2, ifnull(last_seen_at, ?2)) WHERE id = ?1";
+    db.prepare_cached(sql)?.execute(params![id.as_str(), at.as_micros()])?;
     Ok(())
 }
 

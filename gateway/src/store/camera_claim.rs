@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     CameraPattern, CameraRecord, NewCamera, Store, StoreError,
     agent::{new_cameras, require_room},
-    camera::{bind, describe, find, insert},
+    camera::{bind, describe, find, insert, touch},
 };
 
 /// What becomes of an agent's claim to a camera.
@@ -27,7 +27,8 @@ pub enum BindOutcome {
 
 impl Store {
     /// Gives `camera` to `agent` if it may have it. Name and tags count only for a camera that is made by this, or of which
-    /// nothing but its id is known; what is out of bounds there is cut or left out.
+    /// nothing but its id is known; what is out of bounds there is cut or left out. The first time is written down as the
+    /// camera's last sight, so that a gateway killed a moment later still knows that it was there.
     ///
     /// An agent may have what is bound to it, and what its pattern allows: a camera that does not exist or is bound to
     /// nobody, is not reserved for an open code and was not removed from it.
@@ -41,7 +42,7 @@ impl Store {
         // The usual case, a camera that comes back, writes nothing.
         if let Some(known) = self.readers.run(move |db| find(db, &id)).await?
             && known.agent == Some(agent)
-            && !known.is_blank()
+            && known.last_seen_at.is_some()
         {
             return Ok(BindOutcome::Bound(known));
         }
@@ -51,7 +52,14 @@ impl Store {
                 watch.is(camera);
             }
         };
-        self.writer.run(move |db| claim(db, agent, tidied(camera), now), tell).await
+        let write = move |db: &Connection| match claim(db, agent, tidied(camera), now)? {
+            BindOutcome::Bound(known) if known.last_seen_at.is_none() => {
+                touch(db, &known.id, now)?;
+                Ok(BindOutcome::Bound(CameraRecord { last_seen_at: Some(now), ..known }))
+            }
+            decided => Ok(decided),
+        };
+        self.writer.run(write, tell).await
     }
 }
 

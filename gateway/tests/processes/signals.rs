@@ -46,14 +46,16 @@ fn a_gateway_that_is_asked_to_stop_waits_for_nobody_longer_than_10_s() {
 
 #[test]
 fn a_second_signal_ends_a_gateway_at_once() {
-    let mut gateway = Gateway::start();
-    let _request = unfinished_request(&gateway);
-    gateway.process.signal("TERM");
-    gateway.process.says("stopping");
-    let asked = Instant::now();
-    gateway.process.signal("TERM");
-    assert_eq!(gateway.process.end().code(), Some(130));
-    assert!(asked.elapsed() < GONE_WITHIN / 2, "{:?}", asked.elapsed());
+    for (first, second) in [("TERM", "TERM"), ("TERM", "INT"), ("INT", "TERM"), ("INT", "INT")] {
+        let mut gateway = Gateway::start();
+        let _request = unfinished_request(&gateway);
+        gateway.process.signal(first);
+        gateway.process.says("stopping");
+        let asked = Instant::now();
+        gateway.process.signal(second);
+        assert_eq!(gateway.process.end().code(), Some(130), "{first}, {second}");
+        assert!(asked.elapsed() < GONE_WITHIN / 2, "{first}, {second}: {:?}", asked.elapsed());
+    }
 }
 
 /// A request whose body never comes, once the gateway has begun to wait for it.

@@ -38,7 +38,10 @@ const OWNERS: [(&str, &[&str]); 6] = [
     ("dashmap", &["gateway/src/registry"]),
     ("rmp_serde", &["proto/src/codec"]),
     ("rusqlite", &["gateway/src/store", "camera-agent/src/spool"]),
-    ("tokio_tungstenite", &["camera-agent/src/connect", "gateway/src/link"]),
+    (
+        "tokio_tungstenite",
+        &["camera-agent/src/connect", "gateway/src/link", "bench/src/fleet", "bench/src/timeouts"],
+    ),
     ("reqwest", &["gateway/src/client", "camera-agent/src/enroll"]),
 ];
 

@@ -27,6 +27,21 @@ async fn an_agent_gets_its_own_cameras_and_nobody_elses() {
 }
 
 #[tokio::test]
+async fn a_camera_is_on_the_disk_as_seen_before_its_first_claim_is_answered() {
+    let (folder, store) = opened();
+    let id = agent(&store, &["porch", "yard"], Some("*")).await;
+    let patch = CameraPatch { name: Some("Named ahead".into()), ..CameraPatch::default() };
+    store.update_camera(camera("yard"), patch).await.unwrap().unwrap();
+    for (n, id_of) in ["porch", "yard", "new"].into_iter().enumerate() {
+        let BindOutcome::Bound(bound) = claim(&store, id, id_of).await else { panic!("refused") };
+        assert_eq!(bound.last_seen_at, Some(NOW));
+        // What another process finds there is what a killed gateway leaves.
+        let on_disk = Store::open(folder.path()).unwrap().cameras().await.unwrap();
+        assert_eq!(on_disk.iter().filter(|camera| camera.last_seen_at == Some(NOW)).count(), n + 1);
+    }
+}
+
+#[tokio::test]
 async fn a_pattern_brings_new_and_ownerless_cameras_that_match() {
     let (_folder, store) = opened();
     let id = agent(&store, &[], Some("site7-*")).await;

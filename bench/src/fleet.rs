@@ -1,0 +1,56 @@
+//! Light agents: the camera socket spoken by hand, one task and a few kilobytes each.
+
+pub(crate) mod answer;
+mod dial;
+pub(crate) mod life;
+
+use std::net::Ipv4Addr;
+
+use oriel_proto::{CameraId, InstanceId};
+
+pub(crate) use self::dial::Socket;
+use crate::{
+    enroll,
+    failure::{Doing, Result},
+    gateway::Gateway,
+    target::{Target, source},
+};
+
+/// An agent: who it is, across all its connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    /// Its place in the fleet.
+    pub(crate) number: usize,
+    /// The gateway that it was enrolled at.
+    pub(crate) target: Target,
+    /// What it connects with.
+    pub(crate) token: String,
+    /// What it serves.
+    pub(crate) cameras: Vec<CameraId>,
+    /// Where it connects from: an address of its own.
+    pub(crate) source: Ipv4Addr,
+    instance: InstanceId,
+    generation: u64,
+}
+
+/// The id of the `n`th camera.
+pub(crate) fn camera(n: usize) -> Result<CameraId> {
+    format!("camera-{n}").parse().doing("a camera's id")
+}
+
+/// Enrols agents for so many cameras, with so many each.
+pub(crate) async fn enrolled(gateway: &Gateway, cameras: usize, each: usize) -> Result<Vec<Member>> {
+    let all = (0..cameras).map(camera).collect::<Result<Vec<_>>>()?;
+    let shares: Vec<_> = all.chunks(each).map(<[_]>::to_vec).collect();
+    let tokens = enroll::tokens(gateway, &shares).await.doing("enrolling")?;
+    let members = shares.into_iter().zip(tokens).enumerate().map(|(number, (cameras, token))| Member {
+        number,
+        target: gateway.target.clone(),
+        token,
+        cameras,
+        source: source(number),
+        instance: InstanceId::new(),
+        generation: 0,
+    });
+    Ok(members.collect())
+}

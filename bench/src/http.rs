@@ -1,0 +1,124 @@
+//! One HTTP/1.1 connection at a time that is kept as long as it lasts; dropping a question hangs up.
+
+use std::net::Ipv4Addr;
+
+use bytes::Bytes;
+use http::{Method, Request, header};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use crate::{
+    failure::{Doing, Failure, Result},
+    target::{Io, Target},
+};
+
+/// A caller with a key.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    target: Target,
+    source: Ipv4Addr,
+    key: String,
+    open: Option<Connection>,
+    /// Whether connections that it opens end with a reset.
+    pub(crate) abrupt: bool,
+}
+
+/// An open connection; dropping it closes it at once, whatever is under way.
+#[derive(Debug)]
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// The status.
+    pub(crate) status: u16,
+    /// The body.
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    /// The body as JSON of this shape.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.body).doing("a body")
+    }
+
+    /// Fails unless the status is this one.
+    pub(crate) fn must_be(self, status: u16) -> Result<Self> {
+        if self.status == status {
+            return Ok(self);
+        }
+        let body = String::from_utf8_lossy(&self.body);
+        Err(Failure::new(format!("status {} instead of {status}: {body}", self.status)))
+    }
+}
+
+impl Caller {
+    /// A caller at `source` with this key.
+    pub(crate) fn new(target: Target, source: Ipv4Addr, key: &str) -> Self {
+        Self { target, source, key: key.to_owned(), open: None, abrupt: false }
+    }
+
+    /// Asks and takes the whole answer.
+    pub(crate) async fn get(&mut self, path: &str) -> Result<Reply> {
+        self.send(Method::GET, path, None).await
+    }
+
+    /// Posts JSON and takes the whole answer.
+    pub(crate) async fn post(&mut self, path: &str, body: &Value) -> Result<Reply> {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    async fn send(&mut self, method: Method, path: &str, body: Option<&Value>) -> Result<Reply> {
+        let request = self.request(method, path, body)?;
+        let mut connection = self.connection().await.doing("connecting")?;
+        let response = connection.sender.send_request(request).await.doing("asking")?;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.doing("taking the answer")?.to_bytes();
+        self.open = Some(connection);
+        Ok(Reply { status: parts.status.as_u16(), body })
+    }
+
+    fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Request<Full<Bytes>>> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, self.target.address.to_string())
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.key));
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
+        Ok(request.body(Full::new(body.into()))?)
+    }
+
+    /// The open connection, or a new one. While a question is under way the connection is its own.
+    async fn connection(&mut self) -> Result<Connection> {
+        if let Some(mut open) = self.open.take()
+            && open.sender.ready().await.is_ok()
+        {
+            return Ok(open);
+        }
+        self.dial().await
+    }
+
+    async fn dial(&self) -> Result<Connection> {
+        let io: Box<dyn Io> = self.target.connect(self.source, self.abrupt).await?;
+        let (sender, connection) = http1::handshake(TokioIo::new(io)).await?;
+        // How it ended is told to who asked.
+        let driver = tokio::spawn(async move { _ = connection.await });
+        Ok(Connection { sender, driver })
+    }
+}

@@ -1,0 +1,81 @@
+//! `oriel-bench`: fleets of light agents, load and faults against an Oriel gateway; each scenario prints its figures, its seed
+//! and a verdict.
+//!
+//! # Layout
+//!
+//! - `chaos`, `storm`, `timeouts`, `slow_clients`: the scenarios, each a subcommand.
+//! - `gateway`: a gateway as a process; `process`: what the system says of it; `authority`: its certificate.
+//! - `enroll`: tokens for many; `fleet`: light agents; `http`: callers, `load`: steady traffic; `target`: from where and whereto; `thread`: tasks apart.
+//! - `report`: figures and verdict; `stats`: quantiles; `failure`: why a scenario broke off.
+
+mod authority;
+mod chaos;
+mod enroll;
+mod failure;
+mod fleet;
+mod gateway;
+mod http;
+mod load;
+mod process;
+mod report;
+mod slow_clients;
+mod stats;
+mod storm;
+mod target;
+mod thread;
+mod timeouts;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
+
+/// Fleets of light agents, load and faults against an Oriel gateway, each with a verdict.
+#[derive(Debug, Parser)]
+#[command(name = "oriel-bench", version, max_term_width = 100, arg_required_else_help = true)]
+struct Line {
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Debug, Subcommand)]
+enum Scenario {
+    Chaos(chaos::Chaos),
+    Storm(storm::Storm),
+    Timeouts(timeouts::Timeouts),
+    SlowClients(slow_clients::SlowClients),
+}
+
+impl Scenario {
+    fn run(self) -> failure::Result<bool> {
+        let seed = self.seed().unwrap_or_else(rand::random);
+        // Only this one needs no other process, so that its clock may stand still.
+        let runtime = match &self {
+            Self::Timeouts(_) => Builder::new_current_thread().enable_all().start_paused(true).build()?,
+            _ => Builder::new_multi_thread().enable_all().build()?,
+        };
+        match self {
+            Self::Chaos(chaos) => runtime.block_on(chaos.run(seed)),
+            Self::Storm(storm) => runtime.block_on(storm.run(seed)),
+            Self::Timeouts(timeouts) => runtime.block_on(timeouts.run(seed)),
+            Self::SlowClients(slow_clients) => runtime.block_on(slow_clients.run(seed)),
+        }
+    }
+
+    const fn seed(&self) -> Option<u64> {
+        match self {
+            Self::Chaos(chaos) => chaos.seed,
+            Self::Storm(storm) => storm.seed,
+            Self::Timeouts(timeouts) => timeouts.seed,
+            Self::SlowClients(slow_clients) => slow_clients.seed,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let held = Line::parse().scenario.run().unwrap_or_else(|failure| {
+        report::broke_off(&failure);
+        false
+    });
+    if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,46 @@
+//! What the system says of a running process: memory, processor time, descriptors.
+
+use std::{fs, time::Duration};
+
+use crate::failure::{Doing, Failure, Result};
+
+/// The unit of processor time in `/proc`: 1/100 s on every Linux that Rust runs on.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Resident memory in bytes.
+pub(crate) fn resident(pid: u32) -> Result<u64> {
+    let path = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&path).doing(&path)?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    Ok(kib.ok_or_else(|| Failure::new(format!("{path} tells no memory")))? << 10)
+}
+
+/// Processor time used so far, by all threads, in the program and in the kernel.
+pub(crate) fn processor(pid: u32) -> Result<Duration> {
+    let path = format!("/proc/{pid}/stat");
+    let text = fs::read_to_string(&path).doing(&path)?;
+    // The second field is the name in parentheses and may hold anything; the third one follows it.
+    let (_, rest) = text.rsplit_once(')').unwrap_or_default();
+    let field = |n: usize| rest.split_whitespace().nth(n - 3)?.parse::<u32>().ok();
+    let ticks = field(14).zip(field(15)).map(|(user, system)| user + system);
+    Ok(TICK * ticks.ok_or_else(|| Failure::new(format!("{path} tells no processor time")))?)
+}
+
+/// Open descriptors.
+pub(crate) fn descriptors(pid: u32) -> Result<usize> {
+    let path = format!("/proc/{pid}/fd");
+    Ok(fs::read_dir(&path).doing(&path)?.count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_memory_and_descriptors() {
+        let own = std::process::id();
+        assert!(resident(own).is_ok_and(|bytes| bytes > 1 << 20));
+        assert!(processor(own).is_ok() && descriptors(own).is_ok_and(|open| open > 2));
+    }
+}

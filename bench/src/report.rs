@@ -1,0 +1,80 @@
+//! What a scenario says: figures on standard output, progress on standard error, and the verdict as the last line.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is what the program is for")]
+
+use std::{
+    fmt::Display,
+    time::{Duration, Instant},
+};
+
+use crate::failure::Failure;
+
+/// Collects what did not hold.
+#[derive(Debug)]
+pub(crate) struct Report {
+    start: Instant,
+    faults: Vec<String>,
+}
+
+impl Report {
+    /// Begins with the scenario's name and seed.
+    pub(crate) fn begin(scenario: &str, seed: u64) -> Self {
+        println!("{scenario}");
+        println!("  seed: {seed}");
+        Self { start: Instant::now(), faults: Vec::new() }
+    }
+
+    /// Prints a figure.
+    pub(crate) fn figure(&self, name: &str, value: impl Display) {
+        println!("  {name}: {value}");
+    }
+
+    /// Notes `why` unless it holds.
+    pub(crate) fn check(&mut self, holds: bool, why: impl Into<String>) {
+        if !holds {
+            self.faults.push(why.into());
+        }
+    }
+
+    /// Prints a figure that must be 0.
+    pub(crate) fn none(&mut self, name: &str, count: u64) {
+        self.figure(name, count);
+        self.check(count == 0, format!("{name}: {count}"));
+    }
+
+    /// Says on standard error how far the scenario is.
+    pub(crate) fn progress(&self, text: impl Display) {
+        eprintln!("[{:6.1} s] {text}", self.start.elapsed().as_secs_f64());
+    }
+
+    /// Prints the verdict; whether everything held.
+    pub(crate) fn verdict(self) -> bool {
+        println!("  took: {:.1} s", self.start.elapsed().as_secs_f64());
+        if self.faults.is_empty() {
+            println!("PASS");
+        } else {
+            println!("FAIL: {}", self.faults.join("; "));
+        }
+        self.faults.is_empty()
+    }
+}
+
+/// Prints the verdict of a scenario that broke off.
+pub(crate) fn broke_off(failure: &Failure) {
+    println!("FAIL: broke off: {failure}");
+}
+
+/// Bytes for people.
+pub(crate) fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+/// A time for people, in seconds.
+pub(crate) fn seconds(time: Duration) -> String {
+    format!("{:.3} s", time.as_secs_f64())
+}
+
+/// A time for people, in milliseconds.
+pub(crate) fn millis(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1e3)
+}
