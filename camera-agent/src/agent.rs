@@ -98,6 +98,10 @@ async fn open(
             if let Err(e) = source::prepare(&camera).await {
                 tracing::error!(camera = %camera.id(), "{e}");
             }
+            // So that the first announcement can say up to when the log is complete.
+            if let Err(e) = camera.spool.tidy().await {
+                tracing::warn!(camera = %camera.id(), "{e}");
+            }
             Ok::<_, AgentError>(camera)
         })
         .buffered(OPENED_AT_ONCE)

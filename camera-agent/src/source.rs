@@ -5,7 +5,7 @@ mod simulator;
 use std::time::Duration;
 
 use oriel_proto::frame::SourceState;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
 use self::simulator::Simulator;
@@ -63,7 +63,7 @@ pub(crate) async fn run(camera: Camera, stop: CancellationToken) {
 async fn supervise(mut source: impl Source, camera: &Camera) {
     let mut backoff = Backoff::default();
     loop {
-        let started = tokio::time::Instant::now();
+        let started = Instant::now();
         let error = source.run(camera).await;
         tracing::warn!(camera = %camera.id(), "the source failed: {error}");
         camera.set_source(SourceState::Failing, Some(error.to_string()));
@@ -72,7 +72,7 @@ async fn supervise(mut source: impl Source, camera: &Camera) {
 }
 
 async fn tidy(camera: &Camera) {
-    let mut every = interval(TIDY_EVERY);
+    let mut every = interval_at(Instant::now() + TIDY_EVERY, TIDY_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         every.tick().await;

@@ -16,7 +16,7 @@ use std::{
     fmt, io, mem,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use oriel_proto::{
@@ -33,6 +33,9 @@ use crate::disk::off_runtime;
 
 /// Where the time of events comes from.
 pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How old the time may be up to which an answer says that it is complete: that time is noted on the disk.
+const ANSWER_AGE: Duration = Duration::from_secs(1);
 
 /// Writers that may wait for the disk at once.
 const WRITERS: usize = 64;
@@ -94,7 +97,7 @@ pub(crate) struct Now {
     pub(crate) epoch: Epoch,
     /// The number of the next event.
     pub(crate) next: Seq,
-    /// The clock: everything written up to it is below `next`.
+    /// A time of the clock, at most about a minute ago: everything written up to it is below `next`.
     pub(crate) as_of: Timestamp,
     /// Bytes in use on disk.
     pub(crate) bytes: u64,
@@ -160,19 +163,22 @@ impl Spool {
         Ok(ids)
     }
 
-    /// Drops what is past its time.
+    /// Drops what is past its time, and notes that the log is complete up to now.
     pub(crate) async fn tidy(&self) -> Result<(), SpoolError> {
-        self.with(|db| db.keep_bounds(db.now())).await
+        let tidy = |db: &mut Db| {
+            db.keep_bounds(db.now())?;
+            db.note_complete(Duration::ZERO)
+        };
+        self.with(tidy).await
     }
 
     /// Begins to answer a question.
     pub(crate) async fn query(&self, call: EventsCall) -> Result<Query, SpoolError> {
         let begin = move |db: &mut Db| {
-            let plan = Plan::new(db, &call)?;
-            if let Err(e) = db.note_said() {
-                tracing::debug!("what was said to be complete could not be noted: {e}");
+            if let Err(e) = db.note_complete(ANSWER_AGE) {
+                tracing::debug!("up to when the log is complete could not be noted: {e}");
             }
-            Ok(plan)
+            Plan::new(db, &call)
         };
         let plan = self.with(begin).await?;
         Ok(Query { spool: self.clone(), plan: Some(plan) })
@@ -216,7 +222,7 @@ impl Spool {
     /// Its state at this moment; reads no disk.
     pub(crate) fn now(&self) -> Option<Now> {
         let clock = (self.clock)();
-        let mut head = db::lock(&self.head);
+        let head = db::lock(&self.head);
         let as_of = head.as_of(clock);
         let bytes = head.bytes;
         head.current().map(|epoch| Now { epoch: epoch.id, next: epoch.next, as_of, bytes })

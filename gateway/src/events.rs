@@ -214,6 +214,8 @@ fn coverage(call: &EventsCall, last: Option<Timestamp>, trailer: &EventsTrailer)
     if let (true, Some(last)) = (trailer.more, last) {
         if descending { from = Some(last) } else { to = last }
     }
+    // The camera may vouch for less than was asked for, down to nothing.
+    let to = from.map_or(to, |from| to.max(from));
     let gave_up = trailer.more && last.is_none();
     let by = if gave_up { CoveredBy::SearchLimit } else { CoveredBy::Camera };
     let mut stretches = vec![Coverage { from, to, by }];

@@ -348,3 +348,12 @@ async fn the_question_reaches_the_camera_as_it_was_asked() {
     agent.send(page(request.id, "")).await;
     asking.await.unwrap().expect(200);
 }
+
+#[tokio::test]
+async fn what_a_camera_does_not_vouch_for_yet_is_covered_by_an_empty_stretch() {
+    let gateway = TestGateway::start().await;
+    gateway.agent(&["porch"]).await.answering(|request| vec![page_of(request.id, Vec::new(), false)]);
+    let answer = gateway.get(&format!("{PORCH}?from=2099-01-01T00:00:00Z")).await.expect(200);
+    let coverage = &answer.json()["coverage"][0];
+    assert_eq!(coverage["from"], coverage["to"], "never one that ends before it begins");
+}

@@ -266,7 +266,7 @@ pub struct EventsTrailer {
     /// What lies in the range and will never come.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<LostRange>,
-    /// The camera's clock when it looked: everything written up to then was seen.
+    /// The camera's clock when it looked, or shortly before: everything written up to then was seen.
     pub as_of: Timestamp,
     /// Whether more events lie in the range.
     pub more: bool,

@@ -5,6 +5,7 @@
 mod api;
 mod direction;
 mod failure;
+mod half_open;
 mod impairment;
 mod join;
 mod link;
@@ -37,6 +38,8 @@ enum Command {
     },
     /// Ask a short question beside a long answer on the same socket, over a slow link
     Link(slow_link::SlowLink),
+    /// Let packets vanish without a FIN, and see who notices when
+    HalfOpen(half_open::HalfOpen),
 }
 
 /// The exit code of a run that could not show anything.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Join(join) => join.run().map(|()| true),
         Command::SelfTest { seed } => measured(|| self_test::run(seed)),
         Command::Link(link) => measured(|| link.run()),
+        Command::HalfOpen(half_open) => measured(|| half_open.run()),
     };
     match ran {
         Ok(true) => ExitCode::SUCCESS,

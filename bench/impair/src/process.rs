@@ -1,7 +1,8 @@
 //! A program that runs inside a namespace: its lines are kept, dropping it ends it.
 
 use std::{
-    io::{BufRead as _, BufReader, Read},
+    fs::File,
+    io::{BufRead as _, BufReader, Read, Write as _},
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
@@ -27,17 +28,22 @@ pub(crate) struct Process {
 #[derive(Debug, Default)]
 struct Lines {
     written: Mutex<Vec<(Instant, String)>>,
+    file: Option<File>,
     more: Condvar,
 }
 
 impl Process {
-    /// Starts it inside.
-    pub(crate) fn start(namespace: &Namespace, mut command: Command) -> Result<Self, Failure> {
+    /// Starts it inside; its lines also go into `file`.
+    pub(crate) fn start(
+        namespace: &Namespace,
+        mut command: Command,
+        file: Option<File>,
+    ) -> Result<Self, Failure> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.env("NO_COLOR", "1").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = namespace.inside(|| command.spawn())?;
         let mut child = child.map_err(|why| Failure::Missing { program: name.clone(), why })?;
-        let lines = Arc::new(Lines::default());
+        let lines = Arc::new(Lines { file, ..Lines::default() });
         if let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) {
             lines.clone().keep(out);
             lines.clone().keep(err);
@@ -93,6 +99,10 @@ impl Lines {
     fn keep(self: Arc<Self>, from: impl Read + Send + 'static) {
         thread::spawn(move || {
             for line in BufReader::new(from).lines().map_while(Result::ok) {
+                if let Some(mut file) = self.file.as_ref() {
+                    // A line that cannot be kept is missing where somebody looks for it, and nowhere else.
+                    let _ = writeln!(file, "{line}");
+                }
                 let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
                 written.push((Instant::now(), line));
                 self.more.notify_all();

@@ -35,6 +35,9 @@ pub(crate) struct SlowLink {
     /// One way, in each direction
     #[arg(long, value_name = "TIME", default_value = "150ms", value_parser = impairment::duration)]
     delay: Duration,
+    /// Up to this much later, evenly spread
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = impairment::duration)]
+    jitter: Duration,
     /// Bits in a second, in each direction
     #[arg(long, value_name = "RATE", default_value = "1mbit", value_parser = impairment::rate)]
     rate: u64,
@@ -45,10 +48,10 @@ pub(crate) struct SlowLink {
     #[arg(long, value_name = "SHARES", default_value = "0,1%,5%", value_delimiter = ',', value_parser = impairment::share)]
     loss: Vec<f64>,
     /// Turns of alone and beside
-    #[arg(long, value_name = "N", default_value = "12")]
+    #[arg(long, value_name = "N", default_value = "8")]
     rounds: u32,
     /// Questions in each half of a turn
-    #[arg(long, value_name = "N", default_value = "25")]
+    #[arg(long, value_name = "N", default_value = "40")]
     calls: u32,
     /// Events in the camera's log, which is what is uploaded: 12,000 are about 2 MB
     #[arg(long, value_name = "N", default_value = "12000")]
@@ -92,6 +95,7 @@ impl SlowLink {
         for loss in &self.loss {
             let impairment = Impairment {
                 delay: self.delay,
+                jitter: self.jitter,
                 rate: Some(self.rate),
                 queue: self.queue,
                 loss: *loss,

@@ -1,7 +1,7 @@
 //! A gateway in one namespace and a device's agent in the other: the programs themselves, as people run them.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -38,6 +38,9 @@ pub(crate) struct Programs {
     /// What both programs log
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: String,
+    /// Write what both programs log into this folder, a file for each
+    #[arg(long, value_name = "DIR")]
+    logs: Option<PathBuf>,
 }
 
 /// How a world is set up.
@@ -86,14 +89,14 @@ impl World {
         serve.args(["--listen", &format!("{GATEWAY}:{PORT}"), "--log", &programs.log]);
         serve.arg("--data").arg(&data);
         let began = Instant::now();
-        let gateway = Process::start(&pair.gateway, serve)?;
+        let gateway = Process::start(&pair.gateway, serve, programs.log_file("gateway")?)?;
         gateway.says("serving", began, ONLINE_WITHIN)?;
 
         let config = folder.path().join("agent.toml");
         fs::write(&config, agent_config(&url, &code, setup.events))?;
         let mut agent = Command::new(&camera_agent);
         agent.args(["run", "--config"]).arg(&config).env("CAMERA_AGENT_LOG", &programs.log);
-        let agent = Process::start(&pair.device, agent)?;
+        let agent = Process::start(&pair.device, agent, programs.log_file("agent")?)?;
         let world = Self { api: Api::new(&url, &key), agent, gateway, pair, _folder: folder };
         world.until_online(began)?;
         Ok(world)
@@ -120,6 +123,13 @@ impl World {
 }
 
 impl Programs {
+    /// Where a program's lines are kept, if they are.
+    fn log_file(&self, name: &str) -> Result<Option<File>, Failure> {
+        let Some(folder) = &self.logs else { return Ok(None) };
+        fs::create_dir_all(folder)?;
+        Ok(Some(File::options().create(true).append(true).open(folder.join(format!("{name}.log")))?))
+    }
+
     fn find(&self, name: &str) -> Result<PathBuf, Failure> {
         let beside = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
         let path = self.programs.clone().unwrap_or(beside).join(name);

@@ -249,15 +249,15 @@ impl<W: Wire> Live<W> {
     fn finish(&mut self, done: Done) -> Result<(), End> {
         match done {
             Done::Token(Err(e)) => tracing::error!("the new token could not be kept: {e}"),
-            Done::Reconciled(camera, Ok(true)) | Done::Superseded(camera, Ok(())) => {
+            Done::Reconciled(camera, true) | Done::Superseded(camera, Ok(())) => {
                 if let Some(index) = self.setup.cameras.iter().position(|known| *known.id() == camera) {
                     self.announce(index)?;
                 }
                 self.compared(&camera);
             }
-            Done::Reconciled(camera, Err(e))
-            | Done::Superseded(camera, Err(e))
-            | Done::Acknowledged(camera, Err(e)) => tracing::error!(%camera, "{e}"),
+            Done::Superseded(camera, Err(e)) | Done::Acknowledged(camera, Err(e)) => {
+                tracing::error!(%camera, "{e}");
+            }
             Done::Upload(camera, next) => {
                 let next = next.unwrap_or_else(|e| {
                     tracing::error!(%camera, "{e}");
@@ -265,7 +265,7 @@ impl<W: Wire> Live<W> {
                 });
                 self.upload(&camera, next)?;
             }
-            Done::Reconciled(camera, Ok(false)) => self.compared(&camera),
+            Done::Reconciled(camera, false) => self.compared(&camera),
             Done::Token(Ok(())) | Done::Acknowledged(_, Ok(())) => {}
         }
         Ok(())

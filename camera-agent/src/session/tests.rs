@@ -7,9 +7,10 @@ use std::{
 
 use futures_util::{Sink, SinkExt as _, Stream};
 use oriel_proto::{
-    InstanceId, RequestId, SessionId,
+    InstanceId, Kind, RequestId, Seq, SessionId, Severity,
     call::{Call, EventsCall, Order},
-    frame::{AgentFacts, Request, SourceState},
+    event::Data,
+    frame::{Acked, AgentFacts, Bound, Feature, Request, SourceState},
     limits::Limits,
 };
 use tokio::{
@@ -19,7 +20,11 @@ use tokio::{
 use tokio_util::sync::PollSender;
 
 use super::*;
-use crate::{config::CameraConfig, spool::system_clock, state::State};
+use crate::{
+    config::CameraConfig,
+    spool::{Draft, system_clock},
+    state::State,
+};
 
 /// A socket in memory.
 struct Pipe {
@@ -85,14 +90,51 @@ impl Gateway {
     }
 
     async fn welcome(&self) {
+        self.welcome_with(vec![]).await;
+    }
+
+    async fn welcome_with(&self, features: Vec<Feature>) {
         let welcome = Welcome {
             session: SessionId::new(),
             now: Timestamp::default(),
             heartbeat_ms: 30_000,
-            features: vec![],
+            features,
             limits: Limits::default(),
         };
         self.down_tx.send(Down::Frame(GatewayFrame::Welcome(welcome))).await.unwrap();
+    }
+
+    /// Is heard from every 20 seconds, so that silence ends nothing.
+    fn keep_talking(&self) {
+        let down_tx = self.down_tx.clone();
+        tokio::spawn(async move {
+            while down_tx.send(Down::Ping).await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(20)).await;
+            }
+        });
+    }
+
+    /// Takes events and holds the first of two, which the camera's log cannot note.
+    async fn fail_to_compare(&self) {
+        let (kind, severity, data) = (Kind::Motion, Severity::Info, Data::new());
+        let draft = Draft { at: None, kind, severity, description: "x".into(), data, image_at: None };
+        let ids = self.camera.spool.append(vec![draft; 2]).await.unwrap();
+        self.camera.spool.fail_acks(true).await;
+        self.welcome_with(vec![Feature::Ingest]).await;
+        let acked = vec![Acked { epoch: ids[0].epoch, seq: 1, hash: None }];
+        let bound = Bound { camera: self.camera.id().clone(), acked };
+        self.down_tx.send(Down::Frame(GatewayFrame::Bound(bound))).await.unwrap();
+    }
+
+    /// Takes what comes up until `at`; the first numbers of all batches of events among it.
+    async fn uploads_until(&mut self, at: Instant) -> Vec<Seq> {
+        let mut uploads = Vec::new();
+        while let Ok(up) = tokio::time::timeout_at(at, self.up_rx.recv()).await {
+            if let Up::Frame(AgentFrame::Events(events)) = up.unwrap() {
+                uploads.push(events.first);
+            }
+        }
+        uploads
     }
 
     async fn find<T>(&mut self, mut wanted: impl FnMut(Up) -> Option<T>) -> T {
@@ -153,14 +195,36 @@ async fn health_comes_at_once_every_minute_and_when_the_source_changes() {
     let changed = gateway.health().await;
     assert_eq!(changed.cameras[0].why.as_deref(), Some("no light"));
     let started = Instant::now();
-    let keep_alive = gateway.down_tx.clone();
-    tokio::spawn(async move {
-        while keep_alive.send(Down::Ping).await.is_ok() {
-            tokio::time::sleep(Duration::from_secs(20)).await;
-        }
-    });
+    gateway.keep_talking();
     let quiet = gateway.health().await;
     assert!(quiet.cameras.is_empty() && started.elapsed().as_secs() == 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_comparison_that_fails_is_tried_again_until_the_disk_lets_it() {
+    // How long the disk fails, and how long after it works again everything has gone up, in seconds.
+    for (fails, within) in [(0, 1), (20, 32), (1_000, 60)] {
+        let mut gateway = Gateway::meet(64).await;
+        let (spool, second) = (gateway.camera.spool.clone(), Duration::from_secs(1));
+        gateway.fail_to_compare().await;
+        gateway.keep_talking();
+        let until = Instant::now() + second / 2 + second * fails;
+        assert!(gateway.uploads_until(until).await.is_empty(), "nothing goes up before it was compared");
+        spool.fail_acks(false).await;
+        let until = Instant::now() + second * within;
+        assert_eq!(gateway.uploads_until(until).await, [2], "after {fails} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_ends_at_once_though_a_comparison_still_fails() {
+    let mut gateway = Gateway::meet(64).await;
+    gateway.fail_to_compare().await;
+    gateway.uploads_until(Instant::now() + Duration::from_secs(30)).await;
+    let asked = Instant::now();
+    gateway.stop.cancel();
+    gateway.session.await.unwrap();
+    assert_eq!(asked.elapsed().as_secs(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,9 +39,6 @@ const JOURNAL_BYTES: i64 = 1 << 20;
 /// What turns the first version of the tables into the second.
 const SECOND: &str = "ALTER TABLE epoch ADD COLUMN said INTEGER;";
 
-/// How often it is noted what was said to be complete, while nothing is written.
-const NOTE_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
-
 /// What a spool may hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Bounds {
@@ -59,10 +56,10 @@ pub(crate) struct Db {
     pub(crate) bounds: Bounds,
     pub(crate) clock: Clock,
     pub(crate) tidied: Timestamp,
-    /// What is on the disk of what was said to be complete.
-    pub(crate) noted: Timestamp,
     /// Whether the file proved broken and could not be opened anew yet.
     is_broken: bool,
+    /// Bytes of the broken file that was set aside, if there is one: a camera's bound is for both.
+    aside: u64,
     head: Arc<Mutex<Head>>,
     path: PathBuf,
 }
@@ -78,11 +75,9 @@ impl Db {
         };
         let (epochs, last_at) = load(&conn).map_err(failed)?;
         let said = said(&conn).map_err(failed)?;
-        let mut head = Head::new(epochs, last_at);
-        head.keep_said(said);
-        let (head, path) = (Arc::new(Mutex::new(head)), path.to_owned());
-        let tidied = Timestamp::MIN;
-        let mut db = Self { conn, bounds, clock, tidied, noted: said, is_broken: false, head, path };
+        let (head, path) = (Arc::new(Mutex::new(Head::new(epochs, last_at, said))), path.to_owned());
+        let (tidied, aside) = (Timestamp::MIN, fs::metadata(aside(&path)).map_or(0, |file| file.len()));
+        let mut db = Self { conn, bounds, clock, tidied, is_broken: false, aside, head, path };
         if db.head().epochs.is_empty() {
             db.begin_epoch()?;
         }
@@ -92,10 +87,10 @@ impl Db {
 
     /// A spool whose file cannot be opened now: each use tries again.
     pub(crate) fn shut(path: &Path, bounds: Bounds, clock: Clock) -> Result<Self, SpoolError> {
-        let head = Arc::new(Mutex::new(Head::new(Vec::new(), Timestamp::MIN)));
-        let (conn, path) = (Connection::open_in_memory()?, path.to_owned());
         let never = Timestamp::MIN;
-        Ok(Self { conn, bounds, clock, tidied: never, noted: never, is_broken: true, head, path })
+        let head = Arc::new(Mutex::new(Head::new(Vec::new(), never, never)));
+        let (conn, path) = (Connection::open_in_memory()?, path.to_owned());
+        Ok(Self { conn, bounds, clock, tidied: never, is_broken: true, aside: 0, head, path })
     }
 
     /// Opens the file again after it turned out to be broken while in use.
@@ -104,12 +99,11 @@ impl Db {
         self.is_broken = true;
         self.conn = Connection::open_in_memory().map_err(SpoolError::Sqlite)?;
         let fresh = Self::open(&self.path, self.bounds.clone(), self.clock.clone())?;
-        let Self { conn, head, noted, .. } = fresh;
-        let mut opened = std::mem::replace(&mut *lock(&head), Head::new(Vec::new(), Timestamp::MIN));
-        (self.conn, self.noted, self.is_broken) = (conn, noted, false);
-        let mut head = lock(&self.head);
-        opened.keep_said(head.said());
-        *head = opened;
+        let Self { conn, head, aside, .. } = fresh;
+        let never = Timestamp::MIN;
+        let opened = std::mem::replace(&mut *lock(&head), Head::new(Vec::new(), never, never));
+        (self.conn, self.aside, self.is_broken) = (conn, aside, false);
+        *lock(&self.head) = opened;
         Ok(())
     }
 
@@ -118,18 +112,19 @@ impl Db {
         self.is_broken
     }
 
-    /// Notes what was said to be complete, so that a clock set back while the program is away writes nothing there; not at each
-    /// word, as devices wear out: what was said in the last minute may be forgotten.
-    pub(crate) fn note_said(&mut self) -> Result<(), SpoolError> {
-        let (said, n) = {
+    /// Notes on the disk that everything up to now is complete, and may be said to be, if the last such note is older than
+    /// `age`: not at each word, as devices wear out.
+    pub(crate) fn note_complete(&mut self, age: std::time::Duration) -> Result<(), SpoolError> {
+        let now = self.now();
+        let (complete, said, n) = {
             let head = self.head();
-            (head.said(), head.current().map(|epoch| epoch.n))
+            (now.max(head.last_at), head.said(), head.current().map(|epoch| epoch.n))
         };
-        if said == Timestamp::MIN || (said >= self.noted && said.since(self.noted) < NOTE_EVERY) {
+        if complete <= said || complete.since(said) < age {
             return Ok(());
         }
-        self.conn.execute("UPDATE epoch SET said = ?2 WHERE n = ?1", params![n, said.as_micros()])?;
-        self.noted = said;
+        self.conn.execute("UPDATE epoch SET said = ?2 WHERE n = ?1", params![n, complete.as_micros()])?;
+        self.head().may_say(complete);
         Ok(())
     }
 
@@ -174,11 +169,28 @@ impl Db {
         Ok(epoch)
     }
 
+    /// Removes the broken file that was set aside, if there is one: it is older than anything that the log holds.
+    pub(crate) fn remove_aside(&mut self) {
+        if self.aside == 0 {
+            return;
+        }
+        let (path, bytes) = (aside(&self.path), std::mem::take(&mut self.aside));
+        match fs::remove_file(&path) {
+            Ok(()) => {
+                tracing::warn!(path = %path.display(), bytes, "the broken spool set aside is removed: the log needs its room");
+            }
+            // It is not counted again: the log must not shrink for what cannot be removed.
+            Err(e) => {
+                tracing::error!(path = %path.display(), bytes, "the broken spool set aside cannot be removed: {e}")
+            }
+        }
+    }
+
     /// Notes how many bytes are in use, and returns it.
     pub(crate) fn measure(&mut self) -> Result<u64, SpoolError> {
         let pragma = |name| self.conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let pages = pragma("page_count")? - pragma("freelist_count")?;
-        let bytes = unsigned(pages * pragma("page_size")?);
+        let bytes = unsigned(pages * pragma("page_size")?) + self.aside;
         self.head().bytes = bytes;
         Ok(bytes)
     }
@@ -239,12 +251,21 @@ pub(crate) fn is_broken(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
+/// Where a broken file is kept for people to look at.
+fn aside(path: &Path) -> PathBuf {
+    path.with_extension("broken")
+}
+
 /// Moves a broken file aside, makes a new one, and notes in it what is known to be unreadable.
 fn rescue(path: &Path, clock: &Clock) -> Result<Connection, SpoolError> {
     let known = Connection::open(path).and_then(|old| load(&old)).unwrap_or_default();
-    let aside = path.with_extension("broken");
+    let aside = aside(path);
     let moved = |e| SpoolError::Aside { path: path.to_owned(), source: e };
+    let older = fs::exists(&aside).unwrap_or(false);
     fs::rename(path, &aside).map_err(moved)?;
+    if older {
+        tracing::warn!(path = %aside.display(), "the broken spool set aside before is replaced: one is kept");
+    }
     for suffix in ["-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
@@ -296,7 +317,7 @@ fn load(conn: &Connection) -> rusqlite::Result<(Vec<EpochHead>, Timestamp)> {
     Ok((epochs, last_at.unwrap_or(Timestamp::MIN)))
 }
 
-/// What was said to be complete of the present epoch.
+/// What may have been said to be complete of the present epoch.
 fn said(conn: &Connection) -> rusqlite::Result<Timestamp> {
     let said =
         conn.query_row("SELECT said FROM epoch ORDER BY n DESC LIMIT 1", [], |row| row.get(0)).optional()?;

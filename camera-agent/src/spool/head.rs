@@ -37,26 +37,24 @@ pub(crate) struct Head {
     pub(crate) epochs: Vec<EpochHead>,
     /// The time of the newest event of the present epoch.
     pub(crate) last_at: Timestamp,
-    /// Bytes in use on disk.
+    /// Bytes in use on disk, those of a broken file set aside among them.
     pub(crate) bytes: u64,
-    /// The latest `as_of` ever said: what is written later must be later.
+    /// The latest `as_of` that may be said, as it stands on the disk: what is written later, also after a kill, is later.
     said: Timestamp,
-    /// The time of the first event that is being written at this moment.
-    writing: Option<Timestamp>,
 }
 
 impl Head {
-    pub(crate) fn new(epochs: Vec<EpochHead>, last_at: Timestamp) -> Self {
-        Self { epochs, last_at, bytes: 0, said: Timestamp::MIN, writing: None }
+    pub(crate) const fn new(epochs: Vec<EpochHead>, last_at: Timestamp, said: Timestamp) -> Self {
+        Self { epochs, last_at, bytes: 0, said }
     }
 
-    /// The latest time said to be complete.
+    /// The latest time that may be said to be complete.
     pub(crate) const fn said(&self) -> Timestamp {
         self.said
     }
 
-    /// Keeps a promise of an earlier run of the program, or of the file before it was opened anew.
-    pub(crate) fn keep_said(&mut self, said: Timestamp) {
+    /// That everything up to `said` is complete may be said from now on: it is on the disk.
+    pub(crate) fn may_say(&mut self, said: Timestamp) {
         self.said = self.said.max(said);
     }
 
@@ -75,16 +73,9 @@ impl Head {
         now < self.floor().before(HELD_BACK)
     }
 
-    /// Begins a write at `now` or as soon after it as order allows; returns the first time to use.
-    pub(crate) fn begin_write(&mut self, now: Timestamp) -> Timestamp {
-        let at = now.max(self.floor());
-        self.writing = Some(at);
-        at
-    }
-
-    /// Ends a write, successful or not.
-    pub(crate) fn end_write(&mut self) {
-        self.writing = None;
+    /// The first time to use for a write at `now`: that, or as soon after it as order allows.
+    pub(crate) fn first_at(&self, now: Timestamp) -> Timestamp {
+        now.max(self.floor())
     }
 
     /// Forgets what the former epoch bound; for a new epoch.
@@ -94,18 +85,14 @@ impl Head {
         self.said = Timestamp::MIN;
     }
 
-    /// A time up to which everything written is below `next`; what comes later will be later than it.
-    pub(crate) fn as_of(&mut self, now: Timestamp) -> Timestamp {
-        let mut as_of = now.max(self.last_at);
-        if let Some(writing) = self.writing {
-            as_of = as_of.min(writing.before(Duration::from_micros(1)));
-        }
-        self.said = self.said.max(as_of);
-        as_of
+    /// A time up to which everything written is below `next`; what comes later will be later than it. Only what the disk knows
+    /// is said: a kill would make the program forget the rest, and a clock set back write there.
+    pub(crate) fn as_of(&self, now: Timestamp) -> Timestamp {
+        self.said.min(now.max(self.last_at))
     }
 
     /// The epochs as they are announced, oldest first: those that hold events, and the present one.
-    pub(crate) fn states(&mut self, now: Timestamp) -> Vec<SpoolState> {
+    pub(crate) fn states(&self, now: Timestamp) -> Vec<SpoolState> {
         let as_of = self.as_of(now);
         let present = self.current().map(|epoch| epoch.n);
         let held = self.epochs.iter().filter(|epoch| epoch.first < epoch.next || Some(epoch.n) == present);
@@ -145,24 +132,25 @@ mod tests {
     use super::*;
 
     fn head() -> Head {
-        Head::new(vec![EpochHead::new(1, Epoch::new())], Timestamp::from_millis(10_000))
+        Head::new(vec![EpochHead::new(1, Epoch::new())], Timestamp::from_millis(10_000), Timestamp::MIN)
     }
 
     #[test]
     fn nothing_is_written_at_or_before_what_was_said_to_be_complete() {
         let mut head = head();
+        head.may_say(Timestamp::from_millis(20_000));
         let said = head.as_of(Timestamp::from_millis(20_000));
         assert_eq!(said, Timestamp::from_millis(20_000));
-        assert!(head.begin_write(Timestamp::from_millis(19_000)) > said);
+        assert!(head.first_at(Timestamp::from_millis(19_000)) > said);
     }
 
     #[test]
-    fn what_is_being_written_is_not_said_to_be_complete() {
+    fn nothing_is_said_that_the_disk_does_not_know_or_that_lies_ahead() {
         let mut head = head();
-        let at = head.begin_write(Timestamp::from_millis(20_000));
-        assert!(head.as_of(Timestamp::from_millis(30_000)) < at);
-        head.end_write();
-        assert_eq!(head.as_of(Timestamp::from_millis(30_000)), Timestamp::from_millis(30_000));
+        assert_eq!(head.as_of(Timestamp::from_millis(30_000)), Timestamp::MIN);
+        head.may_say(Timestamp::from_millis(20_000));
+        assert_eq!(head.as_of(Timestamp::from_millis(30_000)), Timestamp::from_millis(20_000));
+        assert_eq!(head.as_of(Timestamp::from_millis(15_000)), Timestamp::from_millis(15_000));
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Plan {
     pub(crate) fn new(db: &Db, call: &EventsCall) -> Result<Self, SpoolError> {
         let now = db.now();
         let (as_of, epochs) = {
-            let mut head = db.head();
+            let head = db.head();
             (head.as_of(now), head.epochs.clone())
         };
         let desc = call.order == Order::Desc;

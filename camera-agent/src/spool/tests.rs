@@ -45,6 +45,17 @@ impl TestClock {
     }
 }
 
+impl Spool {
+    /// Lets every note of an acknowledgement fail from now on, or no more.
+    pub(crate) async fn fail_acks(&self, fail: bool) {
+        let sql = match fail {
+            true => "CREATE TRIGGER no_acks BEFORE INSERT ON acked BEGIN SELECT RAISE(ABORT, 'no acks'); END",
+            false => "DROP TRIGGER no_acks",
+        };
+        self.with(move |db| Ok(db.conn.execute_batch(sql)?)).await.unwrap();
+    }
+}
+
 fn bounds() -> Bounds {
     Bounds { bytes: 256 << 20, retention: Duration::from_secs(86_400), upload: Upload::Live }
 }

@@ -35,10 +35,8 @@ impl Db {
             self.begin_epoch()?;
         }
         let earliest = drafts.iter().map(|draft| draft.at.unwrap_or(now)).min().unwrap_or(now);
-        let floor = self.head().begin_write(earliest);
-        let written = self.insert(drafts, now, floor);
-        self.head().end_write();
-        let ids = written?;
+        let floor = self.head().first_at(earliest);
+        let ids = self.insert(drafts, now, floor)?;
         // The events are safe: whoever wrote them must not write them again because something else failed.
         if let Err(e) = self.keep_bounds(now) {
             tracing::warn!("the oldest events could not be dropped: {e}");
@@ -54,7 +52,6 @@ impl Db {
     ) -> Result<Vec<EventId>, SpoolError> {
         let Some(epoch) = self.head().current().copied() else { return Err(SpoolError::NoEpoch) };
         let (mut at, mut seq) = (floor, epoch.next);
-        let said = Some(self.head().said()).filter(|said| *said != Timestamp::MIN);
         let tx = self.conn.transaction()?;
         let mut ids = Vec::with_capacity(drafts.len());
         for draft in drafts {
@@ -66,12 +63,12 @@ impl Db {
         tx.prepare_cached("UPDATE epoch SET next = ?2, said = ?3 WHERE n = ?1")?.execute(params![
             epoch.n,
             signed(seq),
-            said.map(Timestamp::as_micros)
+            at.as_micros()
         ])?;
         tx.commit()?;
-        self.noted = said.unwrap_or(self.noted);
         let mut head = self.head();
         head.last_at = head.last_at.max(at);
+        head.may_say(at);
         if let Some(epoch) = head.find(epoch.id) {
             epoch.next = seq;
         }
@@ -81,13 +78,14 @@ impl Db {
     /// Drops what is too much, and from time to time what is too old.
     pub(crate) fn keep_bounds(&mut self, now: Timestamp) -> Result<(), SpoolError> {
         if self.measure()? > self.bounds.bytes {
+            self.remove_aside();
             while self.measure()? > self.bounds.bytes && self.drop_oldest()? {}
         }
         if now.since(self.tidied) >= TIDY_EVERY || now < self.tidied {
             self.tidied = now;
             self.drop_old(now)?;
         }
-        self.note_said()
+        Ok(())
     }
 
     /// Drops some of the oldest events; false when only one is left.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use futures_util::{FutureExt as _, Sink, SinkExt, Stream, StreamExt};
 use oriel_proto::{
     AgentFrame, DecodeError, GatewayFrame, PROTOCOL_VERSION,
     codec::Violation,
@@ -144,6 +144,11 @@ pub async fn refuse(socket: &mut impl Socket, why: Close) {
         Ok::<_, Error>(())
     };
     _ = timeout(FAREWELL, farewell).await;
+}
+
+/// Tells an agent that says nothing why, without waiting for it: the system goes on sending what it has taken.
+pub(super) fn tell(socket: &mut impl Socket, why: Close) {
+    _ = socket.send(close_message(why)).now_or_never();
 }
 
 /// Lets go of a socket that the other end has closed, once what waits is written; waits at most one second for it.

@@ -107,7 +107,7 @@ pub struct SpoolState {
     pub first: Seq,
     /// The sequence number of the next event.
     pub next: Seq,
-    /// The camera's clock when this was said: everything written up to then is below `next`.
+    /// A time of the camera's clock, now or shortly before: everything written up to it is below `next`, for ever.
     pub as_of: Timestamp,
 }
 
@@ -124,7 +124,7 @@ pub struct Events {
     pub events: Vec<Event>,
     /// The sequence number of the next event to be written.
     pub next: Seq,
-    /// The camera's clock when `next` was read.
+    /// A time of the camera's clock, when `next` was read or shortly before: everything written up to it is below `next`.
     pub as_of: Timestamp,
 }
 

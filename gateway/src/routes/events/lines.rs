@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use oriel_proto::{CameraId, call::EventsCall, event::Position};
 use serde::Serialize;
+use tokio::task::yield_now;
 use warp::{
     Reply,
     http::{HeaderValue, header::CONTENT_TYPE},
@@ -65,6 +66,8 @@ impl Lines {
                 Ok((chunk, false)) => Some((Ok(chunk), Some((lines, last)))),
                 Err(error) => {
                     tracing::info!(camera = %lines.camera, %error, "lines broke off");
+                    // The connection ends with the error; what came before it is sent first.
+                    yield_now().await;
                     Some((Err(error), None))
                 }
             }
