@@ -22,7 +22,7 @@ pub(crate) struct Join {
     /// What the link does
     #[command(flatten)]
     impairment: Impairment,
-    /// What the namespaces are called: NAME-gateway and NAME-device [default: oriel-<process id>]
+    /// What the namespaces are called: NAME-gateway and NAME-device [default: oriel-PID]
     #[arg(long)]
     name: Option<String>,
     /// Drop every packet from then on, as if `drop all` came
