@@ -78,9 +78,9 @@ pub(crate) fn no_panics(source: &Source) -> Vec<Fault> {
     })
 }
 
-/// Tests that wait for conditions; where the clock is paused, sleeping only moves it.
+/// Tests that wait for conditions; where the clock is paused or simulated, sleeping only moves it.
 pub(crate) fn no_naps(source: &Source) -> Vec<Fault> {
-    let paused = source.text.contains("start_paused = true");
+    let paused = source.text.contains("start_paused = true") || source.path.starts_with("gateway/tests/sim/");
     let lines = source.code().filter(|_| source.is_rust() && source.is_under_tests());
     find(lines, source, |line| {
         let blocks = line.contains(concat!("thread::sle", "ep"));
