@@ -16,8 +16,8 @@ const OUTDATED: Duration = Duration::from_secs(600);
 const RESTART: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 /// Restarts in a row that are taken for restarts; a gateway that closes so more often is treated like one that fails.
 const RESTARTS: u32 = 3;
-/// The bounds of the wait before another gateway of the list takes the place of one that ended.
-const SWITCH: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+/// The bounds of the wait before another gateway of the list takes the place of one that was lost.
+pub const SWITCH: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 /// The longest `Retry-After` that is believed.
 const MOST_ASKED: Duration = Duration::from_secs(3_600);
 

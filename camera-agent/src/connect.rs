@@ -1,5 +1,6 @@
 //! Dialling a gateway: address, TLS, token, until frames flow; the only file that names `tokio_tungstenite`.
 
+mod drained;
 mod socket;
 pub(crate) mod tls;
 
@@ -20,6 +21,7 @@ use tokio_tungstenite::{
 };
 use url::{Host, Url};
 
+use self::drained::Drained;
 pub(crate) use self::socket::Socket;
 use crate::config::GatewayConfig;
 
@@ -29,8 +31,6 @@ const DIAL_WITHIN: Duration = Duration::from_secs(30);
 const REACH_WITHIN: Duration = Duration::from_secs(20);
 /// The most addresses of one name that are tried.
 const ADDRESSES: usize = 8;
-/// Bytes that may lie unsent in the kernel: more, and taking turns would happen behind a queue of megabytes.
-const UNSENT: u32 = 32 << 10;
 /// Bytes that may lie unsent in the socket: two frames.
 const WRITE_BUFFER: usize = 2 * (FRAME_BYTES + 64);
 
@@ -197,20 +197,7 @@ async fn connect(address: SocketAddr) -> io::Result<Box<dyn Io>> {
         return Ok(Box::new(turmoil::net::TcpStream::connect(address).await?));
     }
     let stream = TcpStream::connect(address).await?;
-    tune(&stream);
-    Ok(Box::new(stream))
-}
-
-/// Small frames go at once, and little waits in the kernel; a system that cannot do one of these works without.
-fn tune(stream: &TcpStream) {
-    let mut tuned = stream.set_nodelay(true);
-    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-    {
-        tuned = tuned.and(socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT));
-    }
-    if let Err(e) = tuned {
-        tracing::debug!("a socket option was refused: {e}");
-    }
+    Ok(Box::new(Drained::new(stream)))
 }
 
 /// Host and port as they are looked up and sent.

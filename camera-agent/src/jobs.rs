@@ -9,7 +9,10 @@ mod tests;
 use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -41,6 +44,7 @@ pub(crate) struct Jobs {
     open: HashMap<RequestId, Job>,
     tasks: JoinSet<()>,
     limits: Limits,
+    piece: Arc<AtomicU32>,
     room: Arc<Room>,
     frames_tx: mpsc::Sender<Queued>,
     frames_rx: mpsc::Receiver<Queued>,
@@ -58,7 +62,8 @@ impl Jobs {
         // An answer has one frame in the queue and joins its end with the next: so those that are ready take turns.
         let (frames_tx, frames_rx) = mpsc::channel(CALLS as usize);
         let (open, tasks) = (HashMap::new(), JoinSet::new());
-        Self { open, tasks, limits, room: Arc::default(), frames_tx, frames_rx }
+        let piece = Arc::new(AtomicU32::new(limits.part));
+        Self { open, tasks, limits, piece, room: Arc::default(), frames_tx, frames_rx }
     }
 
     /// Begins to answer `request` for `camera`; the failure, when that cannot be.
@@ -89,9 +94,15 @@ impl Jobs {
         W: Future<Output = ()> + Send + 'static,
     {
         let credit = Arc::new(Credit::default());
-        let outlet = Outlet::new(id, self.frames_tx.clone(), credit.clone(), self.limits);
+        let outlet = Outlet::new(id, self.frames_tx.clone(), credit.clone(), self.limits, self.piece.clone());
         let abort = self.tasks.spawn(work(outlet));
         self.open.insert(id, Job { credit, abort });
+    }
+
+    /// Pieces of answers are cut into about `bytes` from now on.
+    pub(crate) fn cut_into(&self, bytes: u64) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.limits.part);
+        self.piece.store(bytes, Ordering::Relaxed);
     }
 
     /// Nobody waits for `id` any more: its work stops and nothing more is sent.

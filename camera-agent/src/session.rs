@@ -5,6 +5,7 @@ mod handover;
 mod health;
 mod live;
 mod outbox;
+mod pace;
 mod pulse;
 #[cfg(test)]
 mod tests;
@@ -108,7 +109,7 @@ async fn meet(wire: &mut impl Wire, hello: Hello) -> Result<Welcome, End> {
                 return Err(End::ours(1002, format!("the gateway said {} before Welcome", other.tag())));
             }
             Some(Ok(Down::Closed(code, reason))) => return Err(End::theirs(code, reason)),
-            Some(Ok(Down::Ping | Down::Pong | Down::Unknown { .. })) => {}
+            Some(Ok(Down::Ping | Down::Pong(_) | Down::Unknown { .. })) => {}
             Some(Err(e)) => return Err(End::failed(e)),
             None => return Err(End::gone()),
         }

@@ -8,8 +8,8 @@ use oriel_proto::{AgentFrame, GatewayFrame, RequestId, codec::Violation};
 pub(crate) enum Up {
     /// A frame.
     Frame(AgentFrame),
-    /// A sign of life that asks for one back.
-    Ping,
+    /// Asks for a sign of life, which tells that everything up to this number has been read.
+    Ping(u32),
     /// The end, with a WebSocket close code and a reason for people.
     Close(u16, String),
 }
@@ -20,8 +20,8 @@ pub(crate) enum Up {
 pub(crate) enum Down {
     /// A frame.
     Frame(GatewayFrame),
-    /// The answer to a ping.
-    Pong,
+    /// The answer to the ping of this number, and to all before it.
+    Pong(u32),
     /// A sign of life without content.
     Ping,
     /// A frame of a newer version; with an id when somebody waits for its answer.

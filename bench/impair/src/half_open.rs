@@ -1,7 +1,6 @@
 //! `oriel-impair half-open`: packets that vanish without a FIN, and who notices when.
 //!
-//! Seen failing with a gateway that does not ping when a call times out, with one and with an agent that never count silence,
-//! and with an agent that does not dial again.
+//! Seen failing with a gateway that does not ping when a call times out, and with gateway and agent that never count silence.
 
 use std::{
     thread,
@@ -14,7 +13,7 @@ use crate::{
     impairment::{Impairment, duration},
     link::Way,
     report::Report,
-    world::{CAMERA, Programs, Setup, World},
+    world::{CAMERA, ONLINE_WITHIN, Programs, Setup, World},
 };
 
 /// What the gateway allows after a call that timed out, and silence at a heartbeat of two seconds.
@@ -27,7 +26,7 @@ const GRACE: Duration = Duration::from_millis(300);
 const BACK_WITHIN: Duration = Duration::from_secs(20);
 
 /// How long something is waited for that must happen.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(80);
 
 /// Callers that ask at the moment of the cut.
 const CALLERS: usize = 20;
@@ -82,8 +81,8 @@ impl HalfOpen {
                 let first = answers.iter().map(|(_, at)| *at).min().unwrap_or(cut);
                 judge_callers(report, &answers);
 
-                let closed = world.gateway.says("disconnected", cut, PATIENCE)?;
-                within(report, "the first call that timed out finds it", closed - first, FOUND_WITHIN);
+                let closed = world.gateway.says("disconnected", cut, PATIENCE).map(|at| at - first).ok();
+                within(report, "the first call that timed out finds it", closed, FOUND_WITHIN);
                 let silent = world.gateway.says("ByGateway(Silent)", cut, Duration::ZERO).is_ok();
                 report.check("the gateway closes it as silent (4008)", silent, "by its log");
                 let offline = ask(&world, 5, "10s");
@@ -104,10 +103,10 @@ impl HalfOpen {
         let world = self.world("2s")?;
         let cut = Instant::now();
         ways.iter().for_each(|way| world.pair.link.cut(*way, true));
-        let gateway = world.gateway.says("disconnected", cut, PATIENCE)? - cut;
-        let agent = world.agent.says("not connected", cut, PATIENCE)? - cut;
+        let gateway = world.gateway.says("disconnected", cut, PATIENCE).map(|at| at - cut).ok();
+        let agent = world.agent.says("not connected", cut, PATIENCE).map(|at| at - cut).ok();
         // A gateway that still hears the agent has nothing to notice until the agent has left.
-        let heard = if ways.contains(&Way::Up) { Duration::ZERO } else { agent };
+        let heard = if ways.contains(&Way::Up) { Duration::ZERO } else { agent.unwrap_or_default() };
         within(report, &format!("idle, {name} cut: the agent notices"), agent, FOUND_WITHIN);
         within(report, &format!("idle, {name} cut: the gateway notices"), gateway, heard + FOUND_WITHIN);
         // Long enough for the waits between two tries to grow.
@@ -142,7 +141,7 @@ impl HalfOpen {
 fn back(report: &mut Report, world: &World, what: &str) -> Result<(), Failure> {
     let healed = Instant::now();
     world.pair.link.heal();
-    let taken = world.until_online(healed)? - healed;
+    let taken = world.until_online(healed).map_or(ONLINE_WITHIN, |at| at - healed);
     let answer = world.beside_the_gateway(|| Ok(ask(world, 5, "10s")))?;
     let held = taken <= BACK_WITHIN && answer.status == 200;
     let figures = format!("{:.1} s after healing, then {}", taken.as_secs_f64(), answer.summary());
@@ -163,9 +162,13 @@ fn judge_callers(report: &mut Report, answers: &[(Answer, Instant)]) {
     report.check("callers with 2 s hear in time that no answer came", clear == answers.len(), &figures);
 }
 
-fn within(report: &mut Report, promise: &str, took: Duration, limit: Duration) {
-    let figures = format!("after {:.2} s", took.as_secs_f64());
-    report.check(&format!("{promise} within {:.1} s", limit.as_secs_f64()), took <= limit + GRACE, &figures);
+fn within(report: &mut Report, promise: &str, took: Option<Duration>, limit: Duration) {
+    let figures = match took {
+        Some(took) => format!("after {:.2} s", took.as_secs_f64()),
+        None => format!("not within {} s", PATIENCE.as_secs()),
+    };
+    let held = took.is_some_and(|took| took <= limit + GRACE);
+    report.check(&format!("{promise} within {:.1} s", limit.as_secs_f64()), held, &figures);
 }
 
 /// Asks for some events; each number is a question of its own.

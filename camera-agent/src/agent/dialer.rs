@@ -208,14 +208,23 @@ impl Dialer {
             }
         }
         let wait = self.gateways[index].note(&ended, rand::random());
-        let switch_at = Instant::now() + backoff::switch(rand::random());
-        for (other, gateway) in self.gateways.iter_mut().enumerate() {
-            if other != index {
-                gateway.ready_at = gateway.ready_at.max(switch_at);
-            }
+        if ended.welcomed.is_some() {
+            self.prefer_others(index);
         }
         let url = &self.gateways[index].config.url;
         tracing::warn!(gateway = %url, wait_s = wait.as_secs_f32(), "not connected: {}", ended.why);
+    }
+
+    /// A connection is lost: the other gateways come first, and not all agents of the lost one at once.
+    ///
+    /// A try that failed changes nothing for the others: a dead gateway would keep its agents from a living one.
+    fn prefer_others(&mut self, lost: usize) {
+        let now = Instant::now();
+        let alone = self.gateways.len() == 1;
+        for (index, gateway) in self.gateways.iter_mut().enumerate().filter(|_| !alone) {
+            let wait = if index == lost { backoff::SWITCH.1 } else { backoff::switch(rand::random()) };
+            gateway.ready_at = gateway.ready_at.max(now + wait);
+        }
     }
 
     /// A connection that was replaced has ended, as it should.
@@ -233,3 +242,6 @@ async fn wait_for(place: Option<(usize, Instant)>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,7 @@ impl Sink<Up> for Socket {
     fn start_send(mut self: Pin<&mut Self>, up: Up) -> Result<(), WireError> {
         let message = match up {
             Up::Frame(frame) => Message::Binary(encode(&frame)?.into()),
-            Up::Ping => Message::Ping(Bytes::new()),
+            Up::Ping(n) => Message::Ping(Bytes::copy_from_slice(&n.to_be_bytes())),
             Up::Close(code, reason) => {
                 let code = CloseCode::from(code);
                 Message::Close(Some(CloseFrame { code, reason: reason.into() }))
@@ -89,7 +89,10 @@ fn received(message: Message) -> Result<Down, WireError> {
                 Ok(Down::Unknown { tag, id: Some(id), known: true })
             }
         },
-        Message::Pong(_) => Ok(Down::Pong),
+        Message::Pong(payload) => Ok(match <[u8; 4]>::try_from(&*payload) {
+            Ok(n) => Down::Pong(u32::from_be_bytes(n)),
+            Err(_) => Down::Ping,
+        }),
         Message::Ping(_) => Ok(Down::Ping),
         Message::Close(Some(close)) => Ok(Down::Closed(close.code.into(), close.reason.as_str().to_owned())),
         Message::Close(None) => Ok(Down::Closed(NO_CODE, String::new())),

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -28,7 +28,7 @@ const MOST_CREDIT: usize = 1 << 26;
 const _: () = assert!(MOST_CREDIT <= (u32::MAX >> 3) as usize);
 
 /// The smallest body of a Part that is taken from a gateway's limits: room for one large event.
-const LEAST_PART: usize = 4 << 10;
+const LEAST_PART: usize = 2 << 10;
 
 /// What a Part needs beside its body: names, id and number.
 const PART_HEAD: usize = 64;
@@ -92,6 +92,7 @@ pub(super) struct Outlet {
     turn: Arc<Semaphore>,
     credit: Arc<Credit>,
     limits: Limits,
+    piece: Arc<AtomicU32>,
     started: Started,
 }
 
@@ -101,9 +102,10 @@ impl Outlet {
         frames_tx: mpsc::Sender<Queued>,
         credit: Arc<Credit>,
         limits: Limits,
+        piece: Arc<AtomicU32>,
     ) -> Self {
         let (turn, started) = (Arc::new(Semaphore::new(1)), Started::default());
-        Self { id, n: 0, frames_tx, turn, credit, limits, started }
+        Self { id, n: 0, frames_tx, turn, credit, limits, piece, started }
     }
 
     /// Tells whether the answer has begun.
@@ -113,7 +115,7 @@ impl Outlet {
 
     /// The most bytes of body in one Part.
     pub(super) fn part_bytes(&self) -> usize {
-        (self.limits.part as usize).clamp(LEAST_PART, FRAME_BYTES - PART_HEAD)
+        (self.piece.load(Ordering::Relaxed) as usize).clamp(LEAST_PART, FRAME_BYTES - PART_HEAD)
     }
 
     /// The most bytes of a frame.

@@ -121,8 +121,9 @@ impl<W: Wire> Live<W> {
         self.pulse.hear(now);
         match down.map_err(End::failed)? {
             Some(Down::Frame(frame)) => self.obey(frame),
-            Some(Down::Pong) => {
-                self.pulse.pong(now);
+            Some(Down::Pong(n)) => {
+                self.pulse.pong(n, now);
+                self.outbox.reached(n, now);
                 Ok(())
             }
             Some(Down::Ping) => Ok(()),
@@ -298,8 +299,8 @@ impl<W: Wire> Live<W> {
             return Err(End::ours(4008, "the gateway was silent too long"));
         }
         if now >= self.pulse.ping_at() {
-            self.pulse.ping(now, rand::random());
-            self.outbox.ping()?;
+            let n = self.outbox.ping(now)?;
+            self.pulse.ping(n, now, rand::random());
         }
         if now >= self.health_at {
             self.tell_health()?;

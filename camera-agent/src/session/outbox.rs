@@ -6,9 +6,10 @@ use std::{
 };
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use oriel_proto::AgentFrame;
+use oriel_proto::{AgentFrame, codec::encoded_len};
+use tokio::time::Instant;
 
-use super::End;
+use super::{End, pace::Pace};
 use crate::{
     jobs::Jobs,
     wire::{Down, Up, Wire, WireError},
@@ -26,11 +27,12 @@ pub(super) struct Outbox<W> {
     wire: W,
     waiting: VecDeque<Up>,
     unflushed: bool,
+    pace: Pace,
 }
 
 impl<W: Wire> Outbox<W> {
-    pub(super) const fn new(wire: W) -> Self {
-        Self { wire, waiting: VecDeque::new(), unflushed: false }
+    pub(super) fn new(wire: W) -> Self {
+        Self { wire, waiting: VecDeque::new(), unflushed: false, pace: Pace::new(Instant::now()) }
     }
 
     /// Queues a frame; fails when the other end does not read.
@@ -38,9 +40,11 @@ impl<W: Wire> Outbox<W> {
         self.push_up(Up::Frame(frame))
     }
 
-    /// Queues a ping.
-    pub(super) fn ping(&mut self) -> Result<(), End> {
-        self.push_up(Up::Ping)
+    /// Queues a ping; gives its number.
+    pub(super) fn ping(&mut self, now: Instant) -> Result<u32, End> {
+        let n = self.pace.mark(now);
+        self.push_up(Up::Ping(n))?;
+        Ok(n)
     }
 
     fn push_up(&mut self, up: Up) -> Result<(), End> {
@@ -70,8 +74,10 @@ impl<W: Wire> Outbox<W> {
             }
             let next = match self.waiting.pop_front() {
                 Some(up) => up,
+                // The answer to a mark comes down, after which this is asked again.
+                None if !self.pace.may_send() => return self.poll_flush(cx),
                 None => match jobs.poll_frame(cx) {
-                    Poll::Ready(frame) => Up::Frame(frame),
+                    Poll::Ready(frame) => self.paced(frame, jobs),
                     Poll::Pending => return self.poll_flush(cx),
                 },
             };
@@ -81,6 +87,20 @@ impl<W: Wire> Outbox<W> {
         // More may be there: come back after reading.
         cx.waker().wake_by_ref();
         self.poll_flush(cx)
+    }
+
+    /// A piece of an answer, which a mark may follow.
+    fn paced(&mut self, frame: AgentFrame, jobs: &Jobs) -> Up {
+        if let Some(n) = self.pace.send(encoded_len(&frame) as u64, Instant::now()) {
+            self.waiting.push_back(Up::Ping(n));
+        }
+        jobs.cut_into(self.pace.piece());
+        Up::Frame(frame)
+    }
+
+    /// The gateway has read everything up to the ping `n`.
+    pub(super) fn reached(&mut self, n: u32, now: Instant) {
+        self.pace.reach(n, now);
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WireError>> {

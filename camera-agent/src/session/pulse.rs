@@ -14,7 +14,8 @@ pub(super) struct Pulse {
     every: Duration,
     heard: Instant,
     ping_at: Instant,
-    asked: Option<Instant>,
+    /// The oldest ping that was not answered: its number and when it was sent.
+    asked: Option<(u32, Instant)>,
     rtt: Option<Duration>,
 }
 
@@ -30,16 +31,16 @@ impl Pulse {
         self.heard = now;
     }
 
-    /// A ping is being sent at `now`.
-    pub(super) fn ping(&mut self, now: Instant, chance: f64) {
-        self.asked.get_or_insert(now);
+    /// The ping `n` is being sent at `now`.
+    pub(super) fn ping(&mut self, n: u32, now: Instant, chance: f64) {
+        self.asked.get_or_insert((n, now));
         self.ping_at = now + jittered(self.every, chance);
     }
 
-    /// The answer to a ping came.
-    pub(super) fn pong(&mut self, now: Instant) {
-        if let Some(asked) = self.asked.take() {
-            self.rtt = Some(now.duration_since(asked));
+    /// The answer to the ping `n` came, which answers those before it too.
+    pub(super) fn pong(&mut self, n: u32, now: Instant) {
+        if let Some((_, at)) = self.asked.take_if(|(asked, _)| !precedes(n, *asked)) {
+            self.rtt = Some(now.duration_since(at));
         }
     }
 
@@ -59,6 +60,11 @@ impl Pulse {
     }
 }
 
+/// Whether the ping `n` was sent before `other`, however often the numbers have wrapped.
+pub(super) const fn precedes(n: u32, other: u32) -> bool {
+    n != other && other.wrapping_sub(n) < u32::MAX / 2
+}
+
 /// Up to a fifth early, so that agents that started together do not ping together.
 fn jittered(every: Duration, chance: f64) -> Duration {
     every.mul_f64(0.8 + 0.2 * chance.clamp(0.0, 1.0))
@@ -75,10 +81,10 @@ mod tests {
         let mut pulse = Pulse::new(1_000, start, 0.0);
         assert_eq!(pulse.ping_at(), after(800));
         assert_eq!(pulse.silent_at(), after(2_500));
-        pulse.ping(after(800), 1.0);
+        pulse.ping(7, after(800), 1.0);
         assert_eq!(pulse.ping_at(), after(1_800));
         pulse.hear(after(900));
-        pulse.pong(after(900));
+        pulse.pong(7, after(900));
         assert_eq!((pulse.rtt_ms(), pulse.silent_at()), (Some(100), after(3_400)));
     }
 
@@ -86,11 +92,14 @@ mod tests {
     fn the_round_trip_counts_from_the_first_unanswered_ping() {
         let start = Instant::now();
         let mut pulse = Pulse::new(1_000, start, 0.0);
-        pulse.ping(start, 0.0);
-        pulse.ping(start + Duration::from_secs(1), 0.0);
-        pulse.pong(start + Duration::from_secs(2));
+        let after = |secs| start + Duration::from_secs(secs);
+        pulse.ping(u32::MAX, start, 0.0);
+        pulse.ping(3, after(1), 0.0);
+        pulse.pong(u32::MAX - 1, after(1));
+        assert_eq!(pulse.rtt_ms(), None, "an answer to a ping that was sent before");
+        pulse.pong(3, after(2));
         assert_eq!(pulse.rtt_ms(), Some(2_000));
-        pulse.pong(start + Duration::from_secs(9));
+        pulse.pong(3, after(9));
         assert_eq!(pulse.rtt_ms(), Some(2_000));
     }
 }

@@ -171,7 +171,7 @@ async fn a_silent_gateway_is_pinged_and_left_after_two_and_a_half_intervals() {
     let code = gateway
         .find(|up| match up {
             Up::Close(code, _) => Some(code),
-            Up::Ping => {
+            Up::Ping(_) => {
                 pings += 1;
                 None
             }
