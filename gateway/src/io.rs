@@ -31,6 +31,10 @@ pub enum Io {
     Sim(turmoil::net::TcpStream),
 }
 
+/// Bytes that may lie unsent in the kernel before a connection counts as full.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+const UNSENT: u32 = 128 << 10;
+
 /// Where connections come from.
 pub trait Listen: Send + Sync + 'static {
     /// The next connection, and the address of its other end.
@@ -40,8 +44,18 @@ pub trait Listen: Send + Sync + 'static {
 impl Listen for TcpListener {
     async fn accept(&self) -> io::Result<(Io, SocketAddr)> {
         let (tcp, peer) = Self::accept(self).await?;
-        _ = tcp.set_nodelay(true);
+        tune(&tcp);
         Ok((Io::Plain(tcp), peer))
+    }
+}
+
+/// Small frames go at once, and the kernel does not keep megabytes for a slow reader; a system that cannot do one of these works
+/// without.
+fn tune(tcp: &TcpStream) {
+    _ = tcp.set_nodelay(true);
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    {
+        _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT);
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod agents;
 pub mod cameras;
+mod chunks;
 pub mod enroll;
 pub mod enrollments;
 pub mod events;

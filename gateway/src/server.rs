@@ -3,21 +3,23 @@
 pub mod admission;
 mod peer;
 pub mod tls;
+pub mod version;
 
-use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{
     body::{Body, Incoming},
     service::service_fn,
 };
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto,
-        graceful::{GracefulShutdown, Watcher},
-    },
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
 };
-use tokio::{net::TcpListener, sync::Notify, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::Notify,
+    time::{Instant, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 use tracing::{Instrument, debug_span};
@@ -31,6 +33,7 @@ use self::{
     admission::{Admission, Admitted},
     peer::Proxies,
     tls::Tls,
+    version::{Ends, Versions},
 };
 use crate::{
     access,
@@ -41,12 +44,6 @@ use crate::{
 
 /// A TLS handshake, and the headers of a request, must be complete within this time.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
-
-/// An HTTP/2 connection on which nothing comes is asked at this interval whether it lives.
-const ASK_EVERY: Duration = Duration::from_secs(30);
-
-/// A connection that does not say within this time that it lives is closed.
-const ALIVE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Connections that the kernel may hold before they are accepted: a fleet comes back all at once.
 pub const BACKLOG: u32 = 4_096;
@@ -79,38 +76,34 @@ impl Server {
     /// Accepts connections until the doors are `closed`, then lets open answers finish until what is left is `cut`.
     pub async fn run(self, listener: impl Listen, closed: CancellationToken, cut: CancellationToken) {
         let server = Arc::new(self);
-        let (http, graceful) = (Arc::new(protocols()), GracefulShutdown::new());
-        let tasks = TaskTracker::new();
+        let (http, tasks) = (Arc::new(Versions::new()), TaskTracker::new());
         loop {
             let (io, peer) = tokio::select! {
                 accepted = accept(&listener) => accepted,
                 () = closed.cancelled() => break,
             };
-            let connection = Arc::clone(&server).connection(Arc::clone(&http), graceful.watcher(), io, peer);
+            let connection = Arc::clone(&server).connection(Arc::clone(&http), closed.clone(), io, peer);
             let connection = cut.clone().run_until_cancelled_owned(connection);
             tasks.spawn(connection.instrument(debug_span!("connection", %peer)));
         }
         drop(listener);
         tasks.close();
-        tokio::select! {
-            _ = async { tokio::join!(graceful.shutdown(), tasks.wait()) } => {}
-            () = cut.cancelled() => {}
-        }
         tasks.wait().await;
     }
 
     /// Serves one connection to its end.
     async fn connection(
         self: Arc<Self>,
-        http: Arc<auto::Builder<TokioExecutor>>,
-        watcher: Watcher,
+        http: Arc<Versions>,
+        closing: CancellationToken,
         io: Io,
         peer: SocketAddr,
     ) {
-        let Some(connection) = self.open(io, peer).await else { return };
+        // Boxed, as what is over soon: the connection would keep its room as long as it lasts.
+        let Some(connection) = Box::pin(self.open(io, peer)).await else { return };
         let Connection { io, admitted, secure } = connection;
         let _permit = match admitted {
-            Admitted::Full(_place) => return refuse(io).await,
+            Admitted::Full(_place) => return Box::pin(refuse(io)).await,
             Admitted::Yes(permit) => permit,
         };
         let spoke = Arc::new(Notify::new());
@@ -119,9 +112,8 @@ impl Server {
             heard.notify_one();
             Arc::clone(&self).answer(request, peer, secure)
         });
-        let connection =
-            http.serve_connection_with_upgrades(TokioIo::new(Patient::new(io)), each).into_owned();
-        if let Some(Err(error)) = drive(watcher.watch(connection), &spoke).await {
+        let ends = Ends { spoke: &spoke, by: Instant::now() + HEADERS_WITHIN, closing: &closing };
+        if let Err(error) = http.serve(io, each, ends).await {
             tracing::debug!(%error, "connection ended");
         }
     }
@@ -167,40 +159,11 @@ impl Server {
     }
 }
 
-/// Both versions of HTTP with their limits.
-fn protocols() -> auto::Builder<TokioExecutor> {
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_WITHIN)
-        .max_headers(64)
-        .max_buf_size(16 << 10);
-    http.http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(ASK_EVERY)
-        .keep_alive_timeout(ALIVE_WITHIN)
-        .max_concurrent_streams(128)
-        .max_header_list_size(16 << 10);
-    http
-}
-
 /// A connection whose first bytes may be read.
 struct Connection {
     io: Io,
     admitted: Admitted,
     secure: bool,
-}
-
-/// Serves a connection to its end; one whose first request is not there in time is dropped: until it is known which version
-/// of HTTP a caller speaks, and before the first stream of HTTP/2, there is no other time limit.
-async fn drive<C: Future>(connection: C, spoke: &Notify) -> Option<C::Output> {
-    let mut connection = pin!(connection);
-    tokio::select! {
-        biased;
-        end = &mut connection => return Some(end),
-        spoke = timeout(HEADERS_WITHIN, spoke.notified()) => spoke.ok()?,
-    }
-    Some(connection.await)
 }
 
 /// The next connection. Running out of descriptors is waited out, not fatal.

@@ -1,15 +1,21 @@
-//! How a gateway stops: agents that have another gateway go there first, then the doors close, open answers finish, and what is
-//! left is cut.
+//! How a gateway stops: agents that have another gateway go there first, then the doors close, open answers finish, who still
+//! waits is told, and what is left is cut.
 
 use std::time::Duration;
 
-use tokio::time::{Instant, interval, sleep_until, timeout_at};
+use tokio::time::{Instant, interval, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::{link::Link, routes::App};
+use crate::{
+    link::{Close, Link},
+    routes::App,
+};
 
 /// How long answers that are open when the gateway begins to stop may go on.
 const FINISH_WITHIN: Duration = Duration::from_secs(8);
+
+/// How long those who still wait then may take to hear that no answer comes.
+const TELL_CALLERS_WITHIN: Duration = Duration::from_millis(500);
 
 /// How long agents with another gateway may take to go there; everything else goes on meanwhile.
 const MOVE_WITHIN: Duration = Duration::from_secs(6);
@@ -38,6 +44,10 @@ pub(crate) async fn stop(app: &App, doors: &Doors, word: CancellationToken) {
     _ = timeout_at(start + MOVE_WITHIN, send_away(app, start)).await;
     doors.closed.cancel();
     sleep_until(start + FINISH_WITHIN).await;
+    for link in app.registry.links() {
+        link.close(Close::Restart);
+    }
+    sleep(TELL_CALLERS_WITHIN).await;
     doors.cut.cancel();
     std::future::pending().await
 }

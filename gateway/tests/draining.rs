@@ -79,3 +79,17 @@ async fn a_question_that_waits_for_a_camera_does_not_hold_up_a_stop() {
     waiting.await.unwrap().expect_problem(503, "camera_offline");
     soon("the gateway ends", gateway.ended()).await;
 }
+
+#[tokio::test]
+async fn who_still_waits_when_the_gateway_ends_is_told_so() {
+    let mut gateway = TestGateway::start().await;
+    let mut agent = gateway.agent(&["porch"]).await;
+    let porch = asking(&gateway, &format!("{PORCH}?timeout=30s"));
+    agent.request().await;
+    let start = Instant::now();
+    gateway.stop.cancel();
+    porch.await.unwrap().expect_problem(503, "camera_offline");
+    assert!(start.elapsed() > Duration::from_secs(7), "given up after {:?}", start.elapsed());
+    assert_eq!(agent.close_code().await, Some(1012));
+    soon("the gateway ends", gateway.ended()).await;
+}

@@ -4,7 +4,6 @@ mod desk;
 
 use std::{sync::Arc, time::Duration};
 
-use hyper_util::rt::TokioIo;
 use oriel_proto::{
     SUBPROTOCOL,
     frame::{Hello, Welcome},
@@ -23,7 +22,6 @@ use super::{App, guard::Device, inbound::Inbound};
 use crate::{
     access::AgentGrant,
     clock,
-    io::{Io, Patient},
     link::{
         Close, Link, LinkFacts,
         handshake::{self, HandshakeError, Socket},
@@ -32,6 +30,7 @@ use crate::{
     metrics::ReasonLabels,
     problem::Problem,
     registry::{JoinError, Joined},
+    server::version::taken_back,
 };
 
 /// The upgrade itself must be done within this time.
@@ -57,11 +56,8 @@ pub async fn connect(inbound: Inbound<Device>) -> Result<Response, Problem> {
     let span = info_span!("agent", agent = %grant.record.id, peer = %peer.address);
     let opening = async move {
         let Ok(Ok(upgraded)) = timeout(UPGRADE_WITHIN, upgrade).await else { return };
-        let Ok(parts) = hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<Patient<Io>>>(upgraded)
-        else {
-            return;
-        };
-        let socket = handshake::server_side(parts.io.into_inner().into_inner(), parts.read_buf).await;
+        let Some((io, read)) = taken_back(upgraded) else { return };
+        let socket = handshake::server_side(io, read).await;
         open(app, grant, peer.address, socket, permit).await;
     };
     tasks.spawn(opening.instrument(span));

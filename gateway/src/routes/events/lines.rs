@@ -2,7 +2,6 @@
 //!
 //! An answer that breaks off has no last line, and its body ends as broken: it cannot be taken for a whole one.
 
-use bytes::Bytes;
 use futures_util::stream;
 use oriel_proto::{CameraId, call::EventsCall, event::Position};
 use serde::Serialize;
@@ -13,7 +12,7 @@ use warp::{
     reply::Response,
 };
 
-use super::{Event, Query, Stretch, Viewer};
+use super::{super::chunks::Place, Event, Query, Stretch, Viewer};
 use crate::{
     access::AccessError,
     events::{EventStream, Part, is_complete},
@@ -59,11 +58,11 @@ struct End<'a> {
 impl Lines {
     /// The answer, whose body is made as it is taken.
     pub(super) fn into_response(self) -> Response {
-        let chunks = stream::unfold(Some((self, None)), |state| async {
-            let (mut lines, mut last) = state?;
-            match lines.chunk(&mut last).await {
-                Ok((chunk, true)) => Some((Ok(chunk), None)),
-                Ok((chunk, false)) => Some((Ok(chunk), Some((lines, last)))),
+        let chunks = stream::unfold(Some((self, None, Place::default())), |state| async {
+            let (mut lines, mut last, place) = state?;
+            match lines.chunk(&mut last, &place).await {
+                Ok((chunk, true)) => Some((Ok(place.take(chunk)), None)),
+                Ok((chunk, false)) => Some((Ok(place.take(chunk)), Some((lines, last, place)))),
                 Err(error) => {
                     tracing::info!(camera = %lines.camera, %error, "lines broke off");
                     // The connection ends with the error; what came before it is sent first.
@@ -78,11 +77,19 @@ impl Lines {
     }
 
     /// The next lines, and whether they are the last; `last` is the place of the last event so far.
-    async fn chunk(&mut self, last: &mut Option<Position>) -> Result<(Bytes, bool), BrokenOff> {
+    async fn chunk(
+        &mut self,
+        last: &mut Option<Position>,
+        place: &Place,
+    ) -> Result<(Vec<u8>, bool), BrokenOff> {
+        let next = async {
+            place.free().await;
+            self.stream.next().await
+        };
         let part = tokio::select! {
             biased;
             ended = self.viewer.ended() => return Err(ended.into()),
-            part = self.stream.next() => part?,
+            part = next => part?,
         };
         let mut chunk = Vec::new();
         match part {
@@ -91,7 +98,7 @@ impl Lines {
                     write_line(&mut chunk, &Event::of(&self.camera, event))?;
                 }
                 *last = events.last().map(|event| event.position()).or(*last);
-                Ok((chunk.into(), false))
+                Ok((chunk, false))
             }
             Part::End { more, coverage } => {
                 let next = last.filter(|_| more);
@@ -101,7 +108,7 @@ impl Lines {
                     next: next.and_then(|last| super::next(&self.query, &self.camera, &self.call, last)),
                 };
                 write_line(&mut chunk, &Last { end })?;
-                Ok((chunk.into(), true))
+                Ok((chunk, true))
             }
         }
     }
