@@ -19,6 +19,7 @@ mod page;
 pub mod query;
 mod reply;
 pub mod stream;
+pub mod wire;
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 pub mod admission;
 mod peer;
 pub mod tls;
-pub mod version;
+mod version;
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -11,10 +11,7 @@ use hyper::{
     body::{Body, Incoming},
     service::service_fn,
 };
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-};
+use hyper_util::{rt::TokioExecutor, server::conn::auto};
 use tokio::{
     net::TcpListener,
     sync::Notify,
@@ -37,9 +34,10 @@ use self::{
 };
 use crate::{
     access,
-    io::{Io, Listen, Patient},
+    io::{Io, Listen},
     metrics::{Metrics, RequestLabels},
     problem::{self, Problem},
+    routes::wire::wire,
 };
 
 /// A TLS handshake, and the headers of a request, must be complete within this time.
@@ -192,7 +190,7 @@ async fn refuse(io: Io) {
         Ok::<_, Infallible>(response)
     });
     let http = auto::Builder::new(TokioExecutor::new());
-    let connection = http.serve_connection(TokioIo::new(Patient::new(io)), answer);
+    let connection = http.serve_connection(wire(io), answer);
     _ = timeout(Duration::from_secs(2), connection).await;
 }
 

@@ -18,7 +18,7 @@ use warp::{
 };
 
 use self::desk::Desk;
-use super::{App, guard::Device, inbound::Inbound};
+use super::{App, guard::Device, inbound::Inbound, wire::taken_back};
 use crate::{
     access::AgentGrant,
     clock,
@@ -30,7 +30,6 @@ use crate::{
     metrics::ReasonLabels,
     problem::Problem,
     registry::{JoinError, Joined},
-    server::version::taken_back,
 };
 
 /// The upgrade itself must be done within this time.

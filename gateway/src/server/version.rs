@@ -3,10 +3,9 @@
 
 use std::{convert::Infallible, error::Error, future::Future, io, pin::Pin, time::Duration};
 
-use bytes::Bytes;
-use hyper::{body::Incoming, server::conn::http1, service::Service, upgrade::Upgraded};
+use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioTimer},
     server::conn::auto,
 };
 use tokio::{
@@ -17,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use warp::{http::Request, reply::Response};
 
 use super::HEADERS_WITHIN;
-use crate::io::{Io, Patient};
+use crate::{io::Io, routes::wire::wire};
 
 /// An HTTP/2 connection on which nothing comes is asked at this interval whether it lives.
 const ASK_EVERY: Duration = Duration::from_secs(30);
@@ -33,9 +32,6 @@ const HEADERS: usize = 64;
 
 /// How HTTP/2 without TLS begins, and no method of HTTP/1 that has a route.
 const PREFACE: &[u8; 3] = b"PRI";
-
-/// What a connection is served on.
-type Wire = TokioIo<Patient<Io>>;
 
 /// Both versions of HTTP with their limits.
 #[derive(Debug)]
@@ -92,7 +88,7 @@ impl Versions {
             + 'static,
     {
         let is_one = timeout_at(ends.by, speaks_one(&io)).await??;
-        let wire: Wire = TokioIo::new(Patient::new(io));
+        let wire = wire(io);
         // Boxed: each future around them would keep room for two of them.
         if is_one {
             let connection = Box::pin(self.one.serve_connection(wire, service).with_upgrades());
@@ -140,16 +136,4 @@ where
             }
         }
     }
-}
-
-/// The connection that was upgraded, and what has been read of it already.
-pub fn taken_back(upgraded: Upgraded) -> Option<(Io, Bytes)> {
-    let (wire, read): (Wire, Bytes) = match upgraded.downcast() {
-        Ok(parts) => (parts.io, parts.read_buf),
-        Err(upgraded) => {
-            let parts = auto::upgrade::downcast(upgraded).ok()?;
-            (parts.io, parts.read_buf)
-        }
-    };
-    Some((wire.into_inner().into_inner(), read))
 }
