@@ -80,7 +80,9 @@ impl Server {
                 accepted = accept(&listener) => accepted,
                 () = closed.cancelled() => break,
             };
-            let connection = Arc::clone(&server).connection(Arc::clone(&http), closed.clone(), io, peer);
+            // Boxed: each future around it would keep room for two of it.
+            let connection =
+                Box::pin(Arc::clone(&server).connection(Arc::clone(&http), closed.clone(), io, peer));
             let connection = cut.clone().run_until_cancelled_owned(connection);
             tasks.spawn(connection.instrument(debug_span!("connection", %peer)));
         }

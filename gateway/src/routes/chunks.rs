@@ -4,6 +4,7 @@
 //! window counts it.
 
 use std::{
+    cell::RefCell,
     future::poll_fn,
     sync::{
         Arc,
@@ -14,6 +15,11 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
+
+thread_local! {
+    /// Where a chunk grows, so that it is kept without room to grow, and leaves no holes.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The place of the chunk that is being written.
 #[derive(Clone, Debug, Default)]
@@ -35,11 +41,14 @@ impl Place {
         .await;
     }
 
-    /// A chunk that takes the place until its last byte has been written.
-    pub(super) fn take(&self, bytes: Vec<u8>) -> Bytes {
-        self.0.taken.store(true, Ordering::Release);
-        // Boxed: room to grow would be kept as long as the chunk.
-        Bytes::from_owner(Chunk { bytes: bytes.into_boxed_slice(), place: self.clone() })
+    /// A chunk of what `write` writes, which takes the place until its last byte has been written to the network.
+    pub(super) fn take<E>(&self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Bytes, E> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            write(scratch)?;
+            self.0.taken.store(true, Ordering::Release);
+            Ok(Bytes::from_owner(Chunk { bytes: scratch.as_slice().into(), place: self.clone() }))
+        })
     }
 }
 
@@ -63,6 +72,8 @@ impl Drop for Chunk {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use futures_util::FutureExt as _;
 
     use super::*;
@@ -71,7 +82,7 @@ mod tests {
     async fn the_next_chunk_waits_until_the_last_byte_of_the_one_before_is_written() {
         let place = Place::default();
         place.free().await;
-        let mut chunk = place.take(vec![1, 2, 3]);
+        let mut chunk = place.take(|chunk| chunk.write_all(&[1, 2, 3])).unwrap();
         let first = chunk.split_to(1);
         drop(chunk);
         assert!(place.free().now_or_never().is_none(), "one byte is still there");

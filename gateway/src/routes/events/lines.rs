@@ -2,6 +2,7 @@
 //!
 //! An answer that breaks off has no last line, and its body ends as broken: it cannot be taken for a whole one.
 
+use bytes::Bytes;
 use futures_util::stream;
 use oriel_proto::{CameraId, call::EventsCall, event::Position};
 use serde::Serialize;
@@ -61,8 +62,8 @@ impl Lines {
         let chunks = stream::unfold(Some((self, None, Place::default())), |state| async {
             let (mut lines, mut last, place) = state?;
             match lines.chunk(&mut last, &place).await {
-                Ok((chunk, true)) => Some((Ok(place.take(chunk)), None)),
-                Ok((chunk, false)) => Some((Ok(place.take(chunk)), Some((lines, last, place)))),
+                Ok((chunk, true)) => Some((Ok(chunk), None)),
+                Ok((chunk, false)) => Some((Ok(chunk), Some((lines, last, place)))),
                 Err(error) => {
                     tracing::info!(camera = %lines.camera, %error, "lines broke off");
                     // The connection ends with the error; what came before it is sent first.
@@ -81,7 +82,7 @@ impl Lines {
         &mut self,
         last: &mut Option<Position>,
         place: &Place,
-    ) -> Result<(Vec<u8>, bool), BrokenOff> {
+    ) -> Result<(Bytes, bool), BrokenOff> {
         let next = async {
             place.free().await;
             self.stream.next().await
@@ -91,12 +92,10 @@ impl Lines {
             ended = self.viewer.ended() => return Err(ended.into()),
             part = next => part?,
         };
-        let mut chunk = Vec::new();
         match part {
             Part::Events(events) => {
-                for event in &events {
-                    write_line(&mut chunk, &Event::of(&self.camera, event))?;
-                }
+                let mut lines = events.iter().map(|event| Event::of(&self.camera, event));
+                let chunk = place.take(|chunk| lines.try_for_each(|line| write_line(chunk, &line)))?;
                 *last = events.last().map(|event| event.position()).or(*last);
                 Ok((chunk, false))
             }
@@ -107,8 +106,7 @@ impl Lines {
                     coverage: coverage.iter().map(|stretch| Stretch::of(&self.camera, stretch)).collect(),
                     next: next.and_then(|last| super::next(&self.query, &self.camera, &self.call, last)),
                 };
-                write_line(&mut chunk, &Last { end })?;
-                Ok((chunk, true))
+                Ok((place.take(|chunk| write_line(chunk, &Last { end }))?, true))
             }
         }
     }
