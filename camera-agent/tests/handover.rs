@@ -1,4 +1,6 @@
 //! A gateway that drains is left when, and only when, another one has said what it makes of every camera.
+//!
+//! Seen failing against an agent that leaves at the first word of the other gateway, each time.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
 
 mod common;
