@@ -110,7 +110,7 @@ impl TestLink {
         for camera in &cameras {
             joined.bind(announce(camera), Timestamp::default());
         }
-        let socket = server_side(ours, bytes::Bytes::new()).await;
+        let socket = server_side(ours, &bytes::Bytes::new());
         let pumped = link.clone();
         let pump = tokio::spawn(async move {
             // Such an agent sends pongs alone, so the heartbeat is longer than any run.

@@ -7,6 +7,7 @@ pub mod close;
 mod credit;
 pub mod handshake;
 mod heartbeat;
+mod idle;
 mod outbox;
 mod pending;
 pub mod pump;
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 pub use self::{
     close::Close,
     credit::Budget,
+    idle::IdleSocket,
     pending::CallError,
     pump::Inbox,
     ticket::{Piece, Ticket},

@@ -177,7 +177,7 @@ async fn nothing_but_a_valid_hello_makes_a_link() {
 /// Both ends of a socket in memory, the gateway's first.
 async fn in_memory() -> (impl handshake::Socket, WebSocketStream<tokio::io::DuplexStream>) {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
-    let gateway = handshake::server_side(ours, bytes::Bytes::new()).await;
+    let gateway = handshake::server_side(ours, &bytes::Bytes::new());
     (gateway, WebSocketStream::from_raw_socket(theirs, Side::Client, None).await)
 }
 

@@ -69,7 +69,7 @@ impl Pair {
         let metrics = Arc::<LinkMetrics>::default();
         let link = Link::new(facts, Budget::shared(16 << 20), Arc::clone(&metrics));
         let for_pump = link.clone();
-        let socket = server_side(ours, bytes::Bytes::new()).await;
+        let socket = server_side(ours, &bytes::Bytes::new());
         let pump = tokio::spawn(async move { pump::run(socket, &for_pump, &mut Deaf, HEARTBEAT).await });
         let agent = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
         Self { link, agent, pump, metrics }
@@ -315,7 +315,7 @@ async fn a_link_that_cannot_write_still_reads() {
     let base = Pair::new().await;
     let link = Link::new(base.link.facts().clone(), Budget::shared(16 << 20), Arc::default());
     let for_pump = link.clone();
-    let socket = server_side(ours, bytes::Bytes::new()).await;
+    let socket = server_side(ours, &bytes::Bytes::new());
     tokio::spawn(async move { pump::run(socket, &for_pump, &mut Deaf, HEARTBEAT).await });
     let mut agent = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
     let mut tickets: Vec<_> = (0..200)

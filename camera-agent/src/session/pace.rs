@@ -38,6 +38,15 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// Round trips that it takes at least: what was under way when the network became narrower must be gone first.
 const AGAIN_ROUNDS: u32 = 8;
 
+/// Rounds after which a narrower window is judged.
+const TRIAL: u8 = 3;
+
+/// A window that was narrowed to less than this share of it tells something.
+const WORTH_A_TRIAL: f64 = 0.85;
+
+/// The most that is put down to the network.
+const NOISE: Duration = Duration::from_millis(300);
+
 /// What is under way, and what may be.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -58,6 +67,9 @@ pub(super) struct Pace {
     marked: u64,
     round: Round,
     shortest: Shortest,
+    trial: Option<Trial>,
+    /// By how much the network lets answers wait although nothing of ours is in their way.
+    noise: Duration,
 }
 
 /// A ping among the pieces.
@@ -68,11 +80,26 @@ struct Mark {
     sent: u64,
 }
 
+/// A narrower window that is on trial: if less gets through it, what was long was not a queue of our own.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    /// The window before.
+    window: u64,
+    /// Bytes in a second that got through that one.
+    rate: f64,
+    /// By how much the shortest answer was too long.
+    excess: Duration,
+    /// Rounds until it is judged: what was under way before must be gone.
+    rounds: u8,
+}
+
 /// One round trip: it ends with the answer to the first mark that was made in it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Round {
     /// The mark whose answer ends it.
     until: u32,
+    /// When it began, and what had been read by then.
+    since: (Instant, u64),
     /// The shortest answer in it: what a lost packet held up says nothing of a queue.
     best: Option<Duration>,
     /// Whether a quarter less may be under way.
@@ -100,8 +127,10 @@ impl Pace {
             marks: VecDeque::new(),
             last: 0,
             marked: 0,
-            round: Round { until: 1, ..Round::default() },
+            round: Round { until: 1, since: (now, 0), best: None, running_down: false },
             shortest: Shortest { present: None, before: None, since: now, rounds: 0 },
+            trial: None,
+            noise: Duration::ZERO,
         }
     }
 
@@ -150,28 +179,57 @@ impl Pace {
 
     /// A round has ended.
     fn turn(&mut self, now: Instant) {
+        let (began, read) = self.round.since;
+        let rate = (self.reached - read) as f64 / now.duration_since(began).as_secs_f64().max(1e-6);
+        self.judge(rate);
         let best = self.round.best;
         self.opening &= best.is_none_or(|best| best <= self.full());
         let step = STEP.max(self.window / PIECES);
         match best.filter(|_| !self.opening) {
-            Some(best) if best > self.full() => {
-                // Never by more than half: a piece that no mark follows yet must not fill the window alone.
-                let share = (self.full().as_secs_f64() / best.as_secs_f64()).max(0.5);
-                self.window = (self.window as f64 * share) as u64 + step;
-            }
+            Some(best) if best > self.full() => self.narrow(best, rate, step),
             Some(_) if self.held_back && !self.round.running_down => self.window += step,
             _ => {}
         }
         self.window = self.window.clamp(LEAST, MOST);
-        self.round =
-            Round { until: self.last.wrapping_add(1), best: None, running_down: self.shortest.is_old(now) };
+        let running_down = self.shortest.is_old(now);
+        if running_down {
+            self.noise /= 2;
+        }
+        let until = self.last.wrapping_add(1);
+        self.round = Round { until, since: (now, self.reached), best: None, running_down };
         self.held_back = false;
+    }
+
+    /// Even the shortest answer was too long.
+    fn narrow(&mut self, best: Duration, rate: f64, step: u64) {
+        let excess = best - self.full();
+        if self.held_back {
+            self.trial.get_or_insert(Trial { window: self.window, rate, excess, rounds: TRIAL });
+        }
+        // Never by more than half: a piece that no mark follows yet must not fill the window alone.
+        let share = (self.full().as_secs_f64() / best.as_secs_f64()).max(0.5);
+        self.window = (self.window as f64 * share) as u64 + step;
+    }
+
+    /// Judges a narrower window by what got through: a queue of our own would have been emptied at the same rate.
+    fn judge(&mut self, rate: f64) {
+        let Some(trial) = &mut self.trial else { return };
+        trial.rounds -= 1;
+        if trial.rounds > 0 {
+            return;
+        }
+        let (trial, share) = (*trial, self.window as f64 / trial.window as f64);
+        self.trial = None;
+        if share < WORTH_A_TRIAL && rate < trial.rate * (1.0 + share) / 2.0 {
+            self.noise = (self.noise + trial.excess).min(NOISE);
+            (self.window, self.opening) = (trial.window, true);
+        }
     }
 
     /// An answer that takes longer than this waited behind others.
     fn full(&self) -> Duration {
         let shortest = self.shortest.get();
-        shortest + (shortest / 8).max(QUEUE)
+        shortest + (shortest / 8).max(QUEUE) + self.noise
     }
 }
 

@@ -16,16 +16,13 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error, Message,
-        handshake::derive_accept_key,
-        protocol::{CloseFrame, Role, WebSocketConfig},
-    },
+use tokio_tungstenite::tungstenite::{
+    Error, Message,
+    handshake::derive_accept_key,
+    protocol::{CloseFrame, WebSocketConfig},
 };
 
-use super::Close;
+use super::{Close, IdleSocket};
 
 /// How long letting go of a socket may take.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -38,11 +35,11 @@ pub trait Socket:
 
 impl<S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin + Send> Socket for S {}
 
-/// How a camera socket is set up: small buffers, since they stay for as long as the connection lives.
+/// How a camera socket is set up while something is under way.
 fn socket_config() -> WebSocketConfig {
     let frame = oriel_proto::limits::FRAME_BYTES;
     WebSocketConfig::default()
-        .read_buffer_size(4 << 10)
+        .read_buffer_size(16 << 10)
         .write_buffer_size(16 << 10)
         .max_write_buffer_size(64 << 10)
         .max_frame_size(Some(frame))
@@ -50,8 +47,8 @@ fn socket_config() -> WebSocketConfig {
 }
 
 /// The gateway's side of an upgraded connection; `head` was read behind the upgrade already.
-pub async fn server_side<T: AsyncRead + AsyncWrite + Unpin>(io: T, head: Bytes) -> WebSocketStream<T> {
-    WebSocketStream::from_partially_read(io, head.to_vec(), Role::Server, Some(socket_config())).await
+pub fn server_side<T: AsyncRead + AsyncWrite + Unpin>(io: T, head: &Bytes) -> IdleSocket<T> {
+    IdleSocket::new(io, head, socket_config)
 }
 
 /// What `Sec-WebSocket-Accept` answers to a key, if that is 16 bytes in base64.

@@ -56,7 +56,7 @@ pub async fn connect(inbound: Inbound<Device>) -> Result<Response, Problem> {
     let opening = async move {
         let Ok(Ok(upgraded)) = timeout(UPGRADE_WITHIN, upgrade).await else { return };
         let Some((io, read)) = taken_back(upgraded) else { return };
-        let socket = handshake::server_side(io, read).await;
+        let socket = handshake::server_side(io, &read);
         open(app, grant, peer.address, socket, permit).await;
     };
     tasks.spawn(opening.instrument(span));

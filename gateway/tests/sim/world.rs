@@ -40,6 +40,9 @@ const AGENT_STOPS_WITHIN: Duration = Duration::from_millis(7_100);
 /// How often a stopped program's tasks get a turn to end.
 const TURNS: usize = 100;
 
+/// Time between two events of a camera: longer than it takes to read all logs, which is how they become the truth.
+const EVENT_EVERY_MS: u64 = 30_000;
+
 /// A run as all its hosts see it.
 pub(crate) struct World {
     pub(crate) plan: Plan,
@@ -296,7 +299,8 @@ impl World {
             Ok(gateway)
         };
         let camera = |(id, backfill): (CameraId, u64)| {
-            let simulator = SimulatorConfig { backfill, ..SimulatorConfig::default() };
+            let simulator =
+                SimulatorConfig { backfill, interval_ms: EVENT_EVERY_MS, ..SimulatorConfig::default() };
             CameraConfig { source: SourceConfig::Simulator(simulator), ..CameraConfig::simulated(id) }
         };
         Ok(camera_agent::Config {

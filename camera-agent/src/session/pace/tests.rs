@@ -1,6 +1,7 @@
 //! Promises of the pace, over a link that exists in numbers alone.
 
 use proptest::{collection::vec, prelude::*};
+use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 
 use super::*;
 
@@ -20,6 +21,9 @@ struct Link {
     answers: VecDeque<(Instant, u32)>,
     /// Bytes that went into the bottleneck.
     sent: u64,
+    /// Each answer comes up to this much later, but never before the one before it.
+    jitter: Duration,
+    chance: SmallRng,
 }
 
 impl Link {
@@ -33,6 +37,8 @@ impl Link {
             free_at: now,
             answers: VecDeque::new(),
             sent: 0,
+            jitter: Duration::ZERO,
+            chance: SmallRng::seed_from_u64(7),
         }
     }
 
@@ -51,7 +57,9 @@ impl Link {
                 let took = Duration::from_secs_f64(bytes as f64 / self.rate);
                 self.free_at = self.free_at.max(self.now) + took;
                 if let Some(n) = self.pace.send(bytes, self.now) {
-                    self.answers.push_back((self.free_at + self.round_trip, n));
+                    let at = self.free_at + self.round_trip + self.jitter.mul_f64(self.chance.random());
+                    let last = self.answers.back().map_or(at, |(last, _)| *last);
+                    self.answers.push_back((at.max(last), n));
                 }
             }
             let (at, n) = self.answers.pop_front().expect("something is under way");
@@ -88,6 +96,19 @@ fn a_wide_link_is_filled_soon() {
 fn a_very_slow_link_carries_what_it_can() {
     let (share, ..) = Link::new(64e3, 600 * MS).run(120 * SECOND);
     assert!(share > 0.9, "{share}");
+}
+
+#[test]
+fn a_network_whose_answers_come_unevenly_is_filled_too() {
+    for (bits_per_second, round_trip, jitter) in
+        [(50e6, 40, 20), (50e6, 40, 100), (10e6, 60, 60), (10e6, 60, 150), (2e6, 100, 100), (1e6, 300, 100)]
+    {
+        let mut link = Link::new(bits_per_second, round_trip * MS);
+        link.jitter = jitter * MS;
+        link.run(30 * SECOND);
+        let (share, ..) = link.run(60 * SECOND);
+        assert!(share > 0.85, "{bits_per_second} bit/s, {round_trip} ms and up to {jitter} more: {share}");
+    }
 }
 
 #[test]
