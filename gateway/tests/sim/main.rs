@@ -3,8 +3,8 @@
 //! A seed says everything that happens in a run, to the last id and the last random wait; each run has a process of its own, and
 //! a run that fails prints the line that repeats it. `ORIEL_SEEDS` says how many seeds are run, `ORIEL_SEED` repeats one.
 //!
-//! Seen failing against gateways that were broken on purpose: one that drops a Cancel when two wait already (7 of the first 60
-//! seeds), one whose link takes a newer link's camera along when it leaves (9 of 60), and one that never counts silence (4 of 40).
+//! Seen failing against gateways that were broken on purpose, each in the first 60 seeds: one that drops a Cancel when two wait
+//! already (in 4), one whose link takes a newer link's camera along when it leaves (in 7), and one that never counts silence (in 2).
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what these helpers cannot do fails the test")]
