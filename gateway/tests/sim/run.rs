@@ -39,6 +39,9 @@ const ONLINE_WITHIN: Duration = Duration::from_secs(20 + 30 + 60 + 5);
 /// How long work may go on for which nobody waits, once nothing is broken.
 const QUIET_WITHIN: Duration = Duration::from_secs(10);
 
+/// The same, when a caller may have left unheard: who takes nothing for five minutes is given up.
+const GIVEN_UP_WITHIN: Duration = Duration::from_secs(300 + 10);
+
 /// How long programs may take to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(12);
 
@@ -219,7 +222,8 @@ impl Run {
         self.until(ONLINE_WITHIN, |run, _| run.all_online())?;
         self.world.enter(Phase::Healed);
         self.until(ONLINE_WITHIN, |_, ended| ended.then_some(()).ok_or_else(|| "all clients end".into()))?;
-        self.until(QUIET_WITHIN, |run, _| unrest(&run.world).map_or(Ok(()), Err))
+        let within = if self.world.plan.loses_hang_ups() { GIVEN_UP_WITHIN } else { QUIET_WITHIN };
+        self.until(within, |run, _| unrest(&run.world).map_or(Ok(()), Err))
     }
 
     /// Everybody stops, in time and with nothing left behind; the programs see to that themselves.
