@@ -35,6 +35,13 @@ pub(crate) struct Member {
     generation: u64,
 }
 
+impl Member {
+    /// The same agent, started anew.
+    pub(crate) fn anew(&self) -> Self {
+        Self { instance: InstanceId::new(), ..self.clone() }
+    }
+}
+
 /// The id of the `n`th camera.
 pub(crate) fn camera(n: usize) -> Result<CameraId> {
     format!("camera-{n}").parse().doing("a camera's id")

@@ -18,6 +18,7 @@ use crate::{
     authority::Authority,
     failure::{Doing, Failure, Result},
     http::Caller,
+    library::TRIMMED,
     process,
     target::Target,
 };
@@ -96,9 +97,22 @@ impl Gateway {
 
     /// Asks it to stop.
     pub(crate) fn terminate(&self) -> Result<()> {
-        let kill = format!("kill -s TERM {}", self.pid());
-        let done = std::process::Command::new("sh").args(["-c", &kill]).status()?;
-        if done.success() { Ok(()) } else { Err(Failure::new(format!("{kill}: {done}"))) }
+        signal(self.pid(), "TERM")
+    }
+
+    /// Has it give freed memory back to the system, which only one that runs as a library does.
+    pub(crate) async fn trim(&self) -> Result<()> {
+        let count = |log: String| log.lines().filter(|line| *line == TRIMMED).count();
+        let before = count(self.log()?);
+        signal(self.pid(), "USR1")?;
+        let until = Instant::now() + START_WITHIN;
+        while count(self.log()?) == before {
+            if Instant::now() > until {
+                return Err(Failure::new("the gateway does not give memory back"));
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
     }
 
     /// Waits for its end.
@@ -182,6 +196,13 @@ impl Gateway {
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// Sends a signal to a process.
+fn signal(pid: u32, name: &str) -> Result<()> {
+    let kill = format!("kill -s {name} {pid}");
+    let done = std::process::Command::new("sh").args(["-c", &kill]).status()?;
+    if done.success() { Ok(()) } else { Err(Failure::new(format!("{kill}: {done}"))) }
 }
 
 /// Starts `oriel serve`; what it says goes into files of `folder`.

@@ -3,8 +3,8 @@
 //!
 //! # Layout
 //!
-//! - `chaos`, `storm`, `timeouts`, `slow_clients`: the scenarios, each a subcommand.
-//! - `gateway`: a gateway as a process; `process`: what the system says of it; `authority`: its certificate.
+//! - `chaos`, `storm`, `timeouts`, `slow_clients`, `readers`, `drain`, `idle`: the scenarios, each a subcommand.
+//! - `gateway`: a gateway as a process; `library`: one whose memory can be trimmed; `process`: what the system says of it; `authority`: its certificate.
 //! - `enroll`: tokens for many; `fleet`: light agents; `http`: callers, `load`: steady traffic; `target`: from where and whereto; `thread`: tasks apart.
 //! - `report`: figures and verdict; `stats`: quantiles; `failure`: why a scenario broke off.
 
@@ -17,6 +17,8 @@ mod failure;
 mod fleet;
 mod gateway;
 mod http;
+mod idle;
+mod library;
 mod load;
 mod process;
 mod readers;
@@ -49,6 +51,10 @@ enum Scenario {
     SlowClients(slow_clients::SlowClients),
     Readers(readers::Readers),
     Drain(drain::Drain),
+    Idle(idle::Idle),
+    /// A gateway as a library, for scenarios that measure its memory
+    #[command(hide = true)]
+    Serve(Box<oriel_gateway::config::Config>),
 }
 
 impl Scenario {
@@ -66,6 +72,8 @@ impl Scenario {
             Self::SlowClients(slow_clients) => runtime.block_on(slow_clients.run(seed)),
             Self::Readers(readers) => runtime.block_on(readers.run(seed)),
             Self::Drain(drain) => runtime.block_on(drain.run(seed)),
+            Self::Idle(idle) => runtime.block_on(idle.run(seed)),
+            Self::Serve(config) => runtime.block_on(library::serve(*config)).map(|()| true),
         }
     }
 
@@ -77,6 +85,8 @@ impl Scenario {
             Self::SlowClients(slow_clients) => slow_clients.seed,
             Self::Readers(readers) => readers.seed,
             Self::Drain(drain) => drain.seed,
+            Self::Idle(idle) => idle.seed,
+            Self::Serve(_) => None,
         }
     }
 }

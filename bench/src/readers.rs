@@ -17,7 +17,10 @@ use std::{path::PathBuf, time::Duration};
 use crate::{
     device::Device,
     failure::{Failure, Result},
-    fleet::{self, life, long},
+    fleet::{
+        self, life,
+        long::{self, Shape},
+    },
     gateway::{Gateway, Options},
     report::Report,
 };
@@ -57,7 +60,7 @@ impl Readers {
         let mut report = Report::begin("readers", seed);
         let gateway = Gateway::start(Options { program: self.oriel.clone(), ..Options::default() }).await?;
         let mut quick = fleet::enrolled(&gateway, QUICK + LONG, 1).await?;
-        let (logs, long) = long::start(quick.split_off(QUICK));
+        let (logs, long) = long::start(quick.split_off(QUICK), Shape::default());
         let (roll, lives) = life::start(quick, seed);
         let real = fleet::camera(QUICK + LONG)?;
         let device = Device::start(&real, &[&gateway], BACKFILL).await?;

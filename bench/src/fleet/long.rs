@@ -13,7 +13,9 @@ use std::{
 use camera_agent::backoff::Ending;
 use futures_util::FutureExt;
 use oriel_proto::{
-    AgentFrame, Body, Call, GatewayFrame, Items, RequestId, encode, frame::Request, limits::FIRST_CREDIT,
+    AgentFrame, Body, Call, GatewayFrame, Items, RequestId, encode,
+    frame::Request,
+    limits::{FIRST_CREDIT, PART_BYTES},
 };
 use tokio::{
     task::JoinSet,
@@ -25,18 +27,42 @@ use super::{
     answer::{echo, event, marker, trailer},
 };
 
-/// The bytes of a log, as events weigh in JSON: 20 MB.
-const LOG_BYTES: usize = 20_000_000;
+/// How long the logs are, and how they are cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Bytes of a log, as its events weigh in JSON.
+    pub(crate) bytes: usize,
+    /// Bytes of a Part at most.
+    pub(crate) part: usize,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self { bytes: 20_000_000, part: PART_BYTES }
+    }
+}
+
+impl Shape {
+    /// Events of one Part.
+    const fn events(self) -> u64 {
+        (self.part / PACKED_BYTES) as u64
+    }
+
+    /// Parts of one log.
+    const fn parts(self) -> u32 {
+        self.bytes.div_ceil(self.events() as usize * EVENT_BYTES) as u32
+    }
+}
 
 /// An event's description, which makes it weigh some 300 bytes.
 const STORY: &str = "detected motion between the gate and the door, which went on for a while and stopped when the light \
                      was switched on in the yard behind it";
 
-/// Events of one Part, which together stay within its limit.
-const EVENTS: u64 = 30;
-
 /// Bytes of such an event in JSON.
 const EVENT_BYTES: usize = 300;
+
+/// Bytes of such an event in MessagePack, and some more.
+const PACKED_BYTES: usize = 270;
 
 /// All answers, by the marker of their question.
 #[derive(Debug, Default)]
@@ -89,7 +115,7 @@ impl Logs {
 }
 
 /// Starts them; each serves one connection, and its end is told.
-pub(crate) fn start(members: Vec<Member>) -> (Arc<Logs>, JoinSet<Ending>) {
+pub(crate) fn start(members: Vec<Member>, shape: Shape) -> (Arc<Logs>, JoinSet<Ending>) {
     let (logs, mut lives) = (Arc::<Logs>::default(), JoinSet::new());
     for mut member in members {
         let logs = Arc::clone(&logs);
@@ -105,6 +131,7 @@ pub(crate) fn start(members: Vec<Member>) -> (Arc<Logs>, JoinSet<Ending>) {
                 logs,
                 answers: HashMap::new(),
                 ready: VecDeque::new(),
+                shape,
                 unbound: member.cameras.len(),
             };
             match session.serve(&mut socket).await {
@@ -122,6 +149,7 @@ struct Session {
     answers: HashMap<RequestId, Answer>,
     /// Answers that may have credit, in turn.
     ready: VecDeque<RequestId>,
+    shape: Shape,
     unbound: usize,
 }
 
@@ -161,7 +189,7 @@ impl Session {
         match frame {
             GatewayFrame::Request(request) if is_long(&request) => {
                 let progress = self.logs.begin(marker(&request));
-                let answer = Answer { progress, body: body(), n: 0, credit: FIRST_CREDIT };
+                let answer = Answer { progress, body: body(self.shape), n: 0, credit: FIRST_CREDIT };
                 self.answers.insert(request.id, answer);
                 self.ready.push_back(request.id);
             }
@@ -194,7 +222,7 @@ impl Session {
     /// Sends the next Part of an answer, if its credit allows it.
     async fn send_part(&mut self, id: RequestId, socket: &mut Socket) -> Result<(), Ending> {
         let Some(answer) = self.answers.get_mut(&id) else { return Ok(()) };
-        if answer.n as usize * EVENTS as usize * EVENT_BYTES >= LOG_BYTES {
+        if answer.n >= self.shape.parts() {
             self.answers.remove(&id);
             return socket.send(&AgentFrame::Done { id, trailer: trailer() }).await;
         }
@@ -218,6 +246,6 @@ fn is_long(request: &Request) -> bool {
     matches!(&request.call, Call::Events(call) if call.limit.is_none())
 }
 
-fn body() -> Body {
-    Body::Items(Items::Events((0..EVENTS).map(|seq| event(seq, STORY)).collect()))
+fn body(shape: Shape) -> Body {
+    Body::Items(Items::Events((0..shape.events()).map(|seq| event(seq, STORY)).collect()))
 }

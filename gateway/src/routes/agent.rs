@@ -138,7 +138,8 @@ async fn open(
     }
     tracing::info!(session = %link.id(), version = hello.agent.version, "connected");
     let tasks = app.tasks.clone();
-    tasks.spawn(serve(app, socket, link, joined, grant.revoked, permit).in_current_span());
+    // A task of its own, without the span: a task keeps the largest state it ever had, and a span all it was told.
+    tasks.spawn(serve(app, socket, link, joined, grant.revoked, permit));
 }
 
 fn facts(grant: &AgentGrant, hello: &Hello, peer: std::net::SocketAddr) -> LinkFacts {
@@ -193,6 +194,7 @@ async fn serve(
         never = cut => never,
     };
     app.metrics.agents.dec();
-    tracing::info!(session = %link.id(), ?end, "disconnected");
+    let LinkFacts { id, agent, peer, .. } = link.facts();
+    tracing::info!(session = %id, %agent, %peer, ?end, "disconnected");
     desk.leave();
 }

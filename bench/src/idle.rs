@@ -1,0 +1,185 @@
+//! Idle: what a gateway keeps for a camera that is connected and silent, before and after its socket was busy.
+//!
+//! The gateway runs as a library in a process of its own, which gives freed memory back before it is measured: what is left is
+//! what is in use. Seen failing against a gateway whose sockets keep their codec while they are idle.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{task::JoinSet, time::sleep};
+
+use crate::{
+    failure::{Doing, Failure, Result},
+    fleet::{
+        self, Member,
+        long::{self, Logs, Shape},
+    },
+    gateway::{Gateway, Options},
+    process,
+    report::{Report, mebibytes, seconds},
+    target::source,
+};
+
+/// What one camera may cost, in bytes: fresh, and after its socket moved what it was asked for.
+const FRESH: f64 = 3_000.0;
+const USED: f64 = 3_500.0;
+
+/// The same by TLS.
+const FRESH_TLS: f64 = 12_000.0;
+const USED_TLS: f64 = 20_000.0;
+
+/// How much more memory the gateway may have after all have left and come back.
+const GROWTH: f64 = 0.10;
+
+/// Callers that make the sockets busy.
+const CALLERS: usize = 32;
+
+/// By then all are connected, or have left.
+const WITHIN: Duration = Duration::from_secs(120);
+
+/// What a gateway does in the background after a change is over by then.
+const SETTLES: Duration = Duration::from_secs(3);
+
+/// Memory of a camera that is connected and silent
+#[derive(Debug, clap::Args)]
+pub(crate) struct Idle {
+    /// Agents, each with one camera
+    #[arg(long, value_name = "N", default_value = "10000")]
+    agents: usize,
+    /// Let them connect by TLS
+    #[arg(long)]
+    tls: bool,
+    /// Bytes of lines that each camera's socket moves; 0 leaves that out
+    #[arg(long, value_name = "BYTES", default_value = "1048576")]
+    moved: usize,
+    /// Bytes of a Part of what it moves, one run for each
+    #[arg(long, value_name = "BYTES", value_delimiter = ',', default_value = "8192")]
+    parts: Vec<usize>,
+    /// Repeats the run with this seed
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+impl Idle {
+    /// Runs it for each size of Parts; whether everything held.
+    pub(crate) async fn run(self, seed: u64) -> Result<bool> {
+        let mut report = Report::begin("idle", seed);
+        report.figure("cameras", format!("{}{}", self.agents, if self.tls { " by TLS" } else { "" }));
+        for part in &self.parts {
+            self.measure(*part, &mut report).await?;
+        }
+        Ok(report.verdict())
+    }
+
+    async fn measure(&self, part: usize, report: &mut Report) -> Result<()> {
+        let program = Some(std::env::current_exe()?);
+        let mut gateway = Gateway::start(Options { program, tls: self.tls, flags: self.flags() }).await?;
+        let empty = trimmed(&gateway).await?;
+        let members = fleet::enrolled(&gateway, self.agents, 1).await?;
+        // A process that has enrolled nobody itself.
+        gateway.terminate()?;
+        gateway.ended(Duration::from_secs(15)).await?;
+        gateway.start_again().await?;
+        let (logs, lives) = self.connect(&gateway, &members, part).await?;
+        let (fresh, used) = if self.tls { (FRESH_TLS, USED_TLS) } else { (FRESH, USED) };
+        let each = |now: u64| (now as f64 - empty as f64) / self.agents as f64;
+        let connected = trimmed(&gateway).await?;
+        report.figure("memory without anybody", mebibytes(empty));
+        report.figure("with all connected", mebibytes(connected));
+        let cost = each(connected);
+        report.figure("each camera, with all that is known of it", format!("{cost:.0} bytes"));
+        report.check(cost <= fresh, format!("an idle camera costs {cost:.0} bytes"));
+        if self.moved > 0 {
+            let start = Instant::now();
+            self.move_all(&gateway).await?;
+            let cost = each(trimmed(&gateway).await?);
+            let told = format!(
+                "{} in Parts of {part} bytes took {}",
+                mebibytes(self.moved as u64),
+                seconds(start.elapsed())
+            );
+            report.figure("each after it moved", format!("{cost:.0} bytes ({told} for all)"));
+            report.check(cost <= used, format!("an idle camera costs {cost:.0} bytes after it was busy"));
+        }
+        drop((logs, lives));
+        self.nobody(&gateway).await?;
+        report.figure("after all have left", mebibytes(trimmed(&gateway).await?));
+        let _again = self.connect(&gateway, &members, part).await?;
+        let growth = trimmed(&gateway).await? as f64 / connected as f64 - 1.0;
+        report.figure("after all have come back", format!("{:+.1} %", growth * 100.0));
+        report.check(growth <= GROWTH, format!("{:+.1} % after all have come back", growth * 100.0));
+        Ok(())
+    }
+
+    /// Room for every caller and agent of one address range.
+    fn flags(&self) -> Vec<String> {
+        let connections = (self.agents + 1_000).to_string();
+        ["--limit-connections".to_owned(), connections].into()
+    }
+
+    async fn connect(
+        &self,
+        gateway: &Gateway,
+        members: &[Member],
+        part: usize,
+    ) -> Result<(Arc<Logs>, JoinSet<camera_agent::backoff::Ending>)> {
+        let members = members.iter().map(Member::anew).collect();
+        let (logs, mut lives) = long::start(members, Shape { bytes: self.moved, part });
+        if !logs.reaches(self.agents, WITHIN).await {
+            let ending = lives.try_join_next();
+            return Err(Failure::new(format!("not all could connect: {ending:?}")));
+        }
+        let counted = gateway.metric("oriel_agents").await?;
+        if counted != Some(self.agents as f64) {
+            return Err(Failure::new(format!("the gateway counts {counted:?}")));
+        }
+        Ok((logs, lives))
+    }
+
+    /// Reads each camera's log to its end.
+    async fn move_all(&self, gateway: &Gateway) -> Result<()> {
+        let next = Arc::new(AtomicUsize::new(0));
+        let mut asking = JoinSet::new();
+        for n in 0..CALLERS {
+            let (next, agents, mut caller) =
+                (Arc::clone(&next), self.agents, gateway.caller(source(30_000 + n)));
+            asking.spawn(async move {
+                loop {
+                    let camera = next.fetch_add(1, Ordering::Relaxed);
+                    if camera >= agents {
+                        return Ok::<_, Failure>(());
+                    }
+                    let path = format!("/v1/cameras/camera-{camera}/events?q=all-{camera}");
+                    caller.get_lines(&path).await?.must_be(200).doing(&path)?;
+                }
+            });
+        }
+        while let Some(asked) = asking.join_next().await {
+            asked??;
+        }
+        Ok(())
+    }
+
+    async fn nobody(&self, gateway: &Gateway) -> Result<()> {
+        let start = Instant::now();
+        while gateway.metric("oriel_agents").await? != Some(0.0) {
+            if start.elapsed() > WITHIN {
+                return Err(Failure::new("the gateway still counts agents that have left"));
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+}
+
+/// Resident memory of what is in use.
+async fn trimmed(gateway: &Gateway) -> Result<u64> {
+    sleep(SETTLES).await;
+    gateway.trim().await?;
+    process::resident(gateway.pid())
+}
