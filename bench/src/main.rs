@@ -3,7 +3,8 @@
 //!
 //! # Layout
 //!
-//! - `chaos`, `storm`, `timeouts`, `slow_clients`: the scenarios, each a subcommand.
+//! - `chaos`, `storm`, `timeouts`, `slow_clients`, `readers`, `drain`, `relay`: the scenarios, each a subcommand.
+//! - `null_relay`: what `relay` compares the gateway with, a subcommand too.
 //! - `gateway`: a gateway as a process; `process`: what the system says of it; `authority`: its certificate.
 //! - `enroll`: tokens for many; `fleet`: light agents; `http`: callers, `load`: steady traffic; `target`: from where and whereto; `thread`: tasks apart.
 //! - `report`: figures and verdict; `stats`: quantiles; `failure`: why a scenario broke off.
@@ -18,8 +19,10 @@ mod fleet;
 mod gateway;
 mod http;
 mod load;
+mod null_relay;
 mod process;
 mod readers;
+mod relay;
 mod report;
 mod slow_clients;
 mod stats;
@@ -49,6 +52,9 @@ enum Scenario {
     SlowClients(slow_clients::SlowClients),
     Readers(readers::Readers),
     Drain(drain::Drain),
+    Relay(relay::Relay),
+    #[command(hide = true)]
+    NullRelay(null_relay::NullRelay),
 }
 
 impl Scenario {
@@ -66,6 +72,8 @@ impl Scenario {
             Self::SlowClients(slow_clients) => runtime.block_on(slow_clients.run(seed)),
             Self::Readers(readers) => runtime.block_on(readers.run(seed)),
             Self::Drain(drain) => runtime.block_on(drain.run(seed)),
+            Self::Relay(relay) => runtime.block_on(relay.run(seed)),
+            Self::NullRelay(null_relay) => runtime.block_on(null_relay.run()),
         }
     }
 
@@ -77,6 +85,8 @@ impl Scenario {
             Self::SlowClients(slow_clients) => slow_clients.seed,
             Self::Readers(readers) => readers.seed,
             Self::Drain(drain) => drain.seed,
+            Self::Relay(relay) => relay.seed,
+            Self::NullRelay(_) => None,
         }
     }
 }
