@@ -6,12 +6,14 @@
 
 mod caller;
 mod device;
+mod markdown;
 mod measure;
 mod outcome;
 mod phase;
+mod picture;
 mod side;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use rand::{SeedableRng, rngs::SmallRng};
 
@@ -22,7 +24,7 @@ use self::{
     side::Side,
 };
 use crate::{
-    failure::{Failure, Result},
+    failure::{Doing, Failure, Result},
     fleet::{self, camera, prompt},
     gateway::{Gateway, Options},
     report::Report,
@@ -47,6 +49,12 @@ pub(crate) struct Relay {
     /// Events of an answer
     #[arg(long, value_name = "N", default_value = "20")]
     events: u64,
+    /// File to write the tables to, as Markdown
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// File to draw the ratios into
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Repeats the run with this seed
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -75,6 +83,14 @@ impl Relay {
         let rounds = self.measure(&sides, &report).await?;
         let outcome = Outcome::of(&sides, rounds, &mut SmallRng::seed_from_u64(seed));
         outcome.tell(&mut report);
+        for (path, text) in [
+            (&self.markdown, markdown::table(&outcome, self.rounds)),
+            (&self.svg, picture::draw(&outcome, self.rounds)),
+        ] {
+            if let Some(path) = path {
+                fs::write(path, text).doing(path.display())?;
+            }
+        }
         let joined = gateway.metric("oriel_calls_joined_total").await?;
         let joined = joined.ok_or_else(|| Failure::new("the gateway does not count who shared an answer"))?;
         report.none("callers who shared an answer", joined as u64);

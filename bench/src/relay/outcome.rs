@@ -4,7 +4,7 @@ use rand::Rng;
 
 use super::{
     measure::Measured,
-    phase::{ORIEL, PHASES, Phase, Target},
+    phase::{NULL, ORIEL, PHASES, Phase, Target},
     side::Side,
 };
 use crate::{
@@ -26,13 +26,15 @@ pub(super) struct PhaseOutcome {
     pub(super) phase: &'static Phase,
     /// Each side's medians.
     pub(super) sides: Vec<(&'static str, Measured)>,
-    /// The gateway against each other side.
+    /// Each side against the null relay, and the gateway against every other.
     pub(super) ratios: Vec<Ratio>,
 }
 
-/// The gateway against another side.
+/// One side against another.
 #[derive(Debug)]
 pub(super) struct Ratio {
+    /// The one.
+    pub(super) of: &'static str,
     /// The other one.
     pub(super) to: &'static str,
     /// Of requests per second.
@@ -56,7 +58,7 @@ impl Outcome {
                 report.figure(&format!("{}: {name}", phase.phase.name), measured);
             }
             for ratio in &phase.ratios {
-                let name = format!("{}: {ORIEL} / {}", phase.phase.name, ratio.to);
+                let name = format!("{}: {} / {}", phase.phase.name, ratio.of, ratio.to);
                 report.figure(&name, format!("requests {}, processor time {}", ratio.rate, ratio.processor));
             }
             for target in phase.phase.targets {
@@ -68,28 +70,26 @@ impl Outcome {
 
 impl PhaseOutcome {
     fn of(phase: &'static Phase, names: &[&'static str], all: &[Vec<Measured>], rng: &mut impl Rng) -> Self {
-        let sides = names.iter().zip(all).map(|(name, rounds)| (*name, middle(rounds))).collect();
-        let own = names.iter().zip(all).find(|(name, _)| **name == ORIEL).map_or(&[][..], |(_, own)| own);
-        let others = names.iter().zip(all).filter(|(name, _)| **name != ORIEL);
-        let ratios = others.map(|(to, other)| {
-            let mut ratio = |of: fn(&Measured) -> f64| {
-                Interval::of(own.iter().zip(other).map(|(own, other)| of(own) / of(other)).collect(), rng)
-            };
-            Ratio {
-                to,
-                rate: ratio(|measured| measured.rate),
-                processor: ratio(|measured| measured.processor.as_secs_f64()),
-            }
-        });
-        Self { phase, sides, ratios: ratios.collect() }
+        let all: Vec<_> = names.iter().copied().zip(all).collect();
+        let sides = all.iter().map(|(name, rounds)| (*name, middle(rounds))).collect();
+        let mut ratios = Vec::new();
+        for (of, own) in &all {
+            let others = all.iter().filter(|(to, _)| of != to && (*to == NULL || *of == ORIEL));
+            ratios.extend(others.map(|(to, other)| Ratio::between((of, own), (to, other), rng)));
+        }
+        Self { phase, sides, ratios }
+    }
+
+    /// One side against another, if that was measured.
+    pub(super) fn ratio(&self, of: &str, to: &str) -> Option<&Ratio> {
+        self.ratios.iter().find(|ratio| ratio.of == of && ratio.to == to)
     }
 
     /// The ratio that a target is about, when its side was measured.
     pub(super) fn reached(&self, target: &Target) -> Option<&Interval> {
-        let to = |name: &str| self.ratios.iter().find(|ratio| ratio.to == name);
         match target {
-            Target::Rate(name, _) => Some(&to(name)?.rate),
-            Target::Processor(name, _) => Some(&to(name)?.processor),
+            Target::Rate(to, _) => Some(&self.ratio(ORIEL, to)?.rate),
+            Target::Processor(to, _) => Some(&self.ratio(ORIEL, to)?.processor),
         }
     }
 
@@ -97,6 +97,24 @@ impl PhaseOutcome {
         let Some(reached) = self.reached(target) else { return };
         let why = format!("{}: {target} but {reached}", self.phase.name);
         report.check(target.holds(reached.median), why);
+    }
+}
+
+impl Ratio {
+    fn between(
+        (of, own): (&'static str, &[Measured]),
+        (to, other): (&'static str, &[Measured]),
+        rng: &mut impl Rng,
+    ) -> Self {
+        let mut interval = |figure: fn(&Measured) -> f64| {
+            Interval::of(own.iter().zip(other).map(|(own, other)| figure(own) / figure(other)).collect(), rng)
+        };
+        Self {
+            of,
+            to,
+            rate: interval(|measured| measured.rate),
+            processor: interval(|measured| measured.processor.as_secs_f64()),
+        }
     }
 }
 
