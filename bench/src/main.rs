@@ -4,7 +4,7 @@
 //! # Layout
 //!
 //! - `chaos`, `storm`, `timeouts`, `slow_clients`, `readers`, `drain`, `relay`: the scenarios, each a subcommand.
-//! - `null_relay`: what `relay` compares the gateway with, a subcommand too.
+//! - `null_relay`, `nats_front`: what `relay` compares the gateway with, subcommands too; `front`: HTTP for both.
 //! - `gateway`: a gateway as a process; `process`: what the system says of it; `authority`: its certificate.
 //! - `enroll`: tokens for many; `fleet`: light agents; `http`: callers, `load`: steady traffic; `target`: from where and whereto; `thread`: tasks apart.
 //! - `report`: figures and verdict; `stats`: quantiles; `failure`: why a scenario broke off.
@@ -16,9 +16,11 @@ mod drain;
 mod enroll;
 mod failure;
 mod fleet;
+mod front;
 mod gateway;
 mod http;
 mod load;
+mod nats_front;
 mod null_relay;
 mod process;
 mod readers;
@@ -55,6 +57,8 @@ enum Scenario {
     Relay(relay::Relay),
     #[command(hide = true)]
     NullRelay(null_relay::NullRelay),
+    #[command(hide = true)]
+    NatsFront(nats_front::NatsFront),
 }
 
 impl Scenario {
@@ -74,6 +78,7 @@ impl Scenario {
             Self::Drain(drain) => runtime.block_on(drain.run(seed)),
             Self::Relay(relay) => runtime.block_on(relay.run(seed)),
             Self::NullRelay(null_relay) => runtime.block_on(null_relay.run()),
+            Self::NatsFront(nats_front) => runtime.block_on(nats_front.run()),
         }
     }
 
@@ -86,7 +91,7 @@ impl Scenario {
             Self::Readers(readers) => readers.seed,
             Self::Drain(drain) => drain.seed,
             Self::Relay(relay) => relay.seed,
-            Self::NullRelay(_) => None,
+            Self::NullRelay(_) | Self::NatsFront(_) => None,
         }
     }
 }

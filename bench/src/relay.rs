@@ -8,6 +8,7 @@ mod caller;
 mod device;
 mod markdown;
 mod measure;
+mod nats;
 mod outcome;
 mod phase;
 mod picture;
@@ -79,7 +80,11 @@ impl Relay {
         let answer = gateway.caller(std::net::Ipv4Addr::LOCALHOST).get(&path).await?.must_be(200)?.body;
         report.figure("an answer", format!("{} events, {} bytes of JSON", self.events, answer.len()));
         let null = side::null(&answer, self.cameras, devices.handle()).await?;
-        let sides = [null, Side::oriel(&gateway)];
+        let mut sides = vec![null, Side::oriel(&gateway)];
+        match side::nats(&answer, self.cameras, devices.handle()).await.doing("nats")? {
+            Some(nats) => sides.push(nats),
+            None => report.figure("nats", "not installed, so not measured"),
+        }
         let rounds = self.measure(&sides, &report).await?;
         let outcome = Outcome::of(&sides, rounds, &mut SmallRng::seed_from_u64(seed));
         outcome.tell(&mut report);

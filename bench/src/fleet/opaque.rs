@@ -65,8 +65,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opaque<S> {
 }
 
 /// The answer to a device's `Sec-WebSocket-Key`.
-pub(crate) fn accept(key: &HeaderValue) -> String {
-    derive_accept_key(key.as_bytes())
+pub(crate) fn accept(key: &HeaderValue) -> Result<HeaderValue> {
+    Ok(HeaderValue::from_str(&derive_accept_key(key.as_bytes()))?)
 }
 
 fn config() -> WebSocketConfig {

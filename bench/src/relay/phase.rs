@@ -48,6 +48,9 @@ impl fmt::Display for Target {
 /// The name of the side that everything is compared with.
 pub(super) const NULL: &str = "null relay";
 
+/// The name of NATS, whose processor time is that of its server and of the front.
+pub(super) const NATS: &str = "nats";
+
 /// The gateway's name.
 pub(super) const ORIEL: &str = "oriel";
 
@@ -58,21 +61,21 @@ pub(super) const PHASES: [Phase; 5] = [
         callers: 1,
         all_cameras: false,
         alone: false,
-        targets: &[Target::Rate(NULL, 0.90)],
+        targets: &[Target::Rate(NULL, 0.90), Target::Rate(NATS, 1.90)],
     },
     Phase {
         name: "one camera, 32 callers",
         callers: 32,
         all_cameras: false,
         alone: false,
-        targets: &[Target::Rate(NULL, 0.80)],
+        targets: &[Target::Rate(NULL, 0.80), Target::Rate(NATS, 1.25)],
     },
     Phase {
         name: "one camera, 256 callers",
         callers: 256,
         all_cameras: false,
         alone: false,
-        targets: &[Target::Rate(NULL, 0.80), Target::Processor(NULL, 1.35)],
+        targets: &[Target::Rate(NULL, 0.80), Target::Processor(NULL, 1.35), Target::Rate(NATS, 1.15)],
     },
     Phase {
         name: "all cameras, 256 callers",
