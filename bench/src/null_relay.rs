@@ -8,6 +8,7 @@ mod line;
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     net::SocketAddr,
     sync::{Arc, PoisonError, RwLock},
 };
@@ -17,6 +18,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
 
 use self::line::Line;
 pub(crate) use self::line::NUMBER_BYTES;
@@ -46,9 +48,14 @@ impl NullRelay {
     pub(crate) async fn run(self) -> Result<bool> {
         let listener = front::listen(self.listen)?;
         report::serving(listener.local_addr()?);
-        let relay = Arc::<Relay>::default();
-        match front::serve(listener, move |request| Arc::clone(&relay).respond(request)).await? {}
+        match serve(listener).await? {}
     }
+}
+
+/// Serves until the process or the task is ended.
+pub(crate) async fn serve(listener: TcpListener) -> Result<Infallible> {
+    let relay = Arc::<Relay>::default();
+    front::serve(listener, move |request| Arc::clone(&relay).respond(request)).await
 }
 
 impl Relay {

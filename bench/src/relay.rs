@@ -21,7 +21,7 @@ use rand::{SeedableRng, rngs::SmallRng};
 use self::{
     measure::{Bench, Measured},
     outcome::Outcome,
-    phase::PHASES,
+    phase::{PHASES, Phase},
     side::Side,
 };
 use crate::{
@@ -50,6 +50,12 @@ pub(crate) struct Relay {
     /// Events of an answer
     #[arg(long, value_name = "N", default_value = "20")]
     events: u64,
+    /// Only the phases whose name contains this, for instance "256" or "one camera"
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    only: String,
+    /// Leave NATS out, even where nats-server is installed
+    #[arg(long)]
+    without_nats: bool,
     /// File to write the tables to, as Markdown
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
@@ -68,6 +74,10 @@ impl Relay {
     /// Runs it; whether everything held.
     pub(crate) async fn run(self, seed: u64) -> Result<bool> {
         let mut report = Report::begin("relay", seed);
+        let phases: Vec<_> = PHASES.iter().filter(|phase| phase.name.contains(&self.only)).collect();
+        if phases.is_empty() {
+            return Err(Failure::new(format!("no phase is called {:?}", self.only)));
+        }
         let devices = Thread::start()?;
         let gateway = Gateway::start(Options { program: self.oriel.clone(), ..Options::default() }).await?;
         let members = fleet::enrolled(&gateway, self.cameras, 1).await?;
@@ -81,12 +91,14 @@ impl Relay {
         report.figure("an answer", format!("{} events, {} bytes of JSON", self.events, answer.len()));
         let null = side::null(&answer, self.cameras, devices.handle()).await?;
         let mut sides = vec![null, Side::oriel(&gateway)];
-        match side::nats(&answer, self.cameras, devices.handle()).await.doing("nats")? {
-            Some(nats) => sides.push(nats),
-            None => report.figure("nats", "not installed, so not measured"),
+        if !self.without_nats {
+            match side::nats(&answer, self.cameras, devices.handle()).await.doing("nats")? {
+                Some(nats) => sides.push(nats),
+                None => report.figure("nats", "not installed, so not measured"),
+            }
         }
-        let rounds = self.measure(&sides, &report).await?;
-        let outcome = Outcome::of(&sides, rounds, &mut SmallRng::seed_from_u64(seed));
+        let rounds = self.measure(&sides, &phases, &report).await?;
+        let outcome = Outcome::of(&sides, &phases, rounds, &mut SmallRng::seed_from_u64(seed));
         outcome.tell(&mut report);
         for (path, text) in [
             (&self.markdown, markdown::table(&outcome, self.rounds)),
@@ -104,11 +116,16 @@ impl Relay {
     }
 
     /// What each phase gave for each side, round by round.
-    async fn measure(&self, sides: &[Side], report: &Report) -> Result<Vec<Vec<Vec<Measured>>>> {
+    async fn measure(
+        &self,
+        sides: &[Side],
+        phases: &[&Phase],
+        report: &Report,
+    ) -> Result<Vec<Vec<Vec<Measured>>>> {
         let bench = Bench::new(self.cameras, self.events, Duration::from_millis(self.phase))?;
-        let mut all = vec![vec![Vec::new(); sides.len()]; PHASES.len()];
+        let mut all = vec![vec![Vec::new(); sides.len()]; phases.len()];
         for round in 0..self.rounds {
-            for (phase, all) in PHASES.iter().zip(&mut all) {
+            for (phase, all) in phases.iter().zip(&mut all) {
                 for turn in 0..sides.len() {
                     // Whoever was first is last in the next round.
                     let turn = if round.is_multiple_of(2) { turn } else { sides.len() - 1 - turn };

@@ -47,3 +47,29 @@ async fn serve(mut socket: Opaque<Box<dyn Io>>, answer: Bytes) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{front, http::Caller, null_relay::serve};
+
+    #[tokio::test]
+    async fn the_null_relay_gives_a_devices_answer_to_who_asked() {
+        let listener = front::listen(None).unwrap();
+        let target = Target { address: listener.local_addr().unwrap(), tls: None };
+        let mut relaying = JoinSet::new();
+        relaying.spawn(serve(listener));
+        let answer = Bytes::from("[1]");
+        let _devices = start(&target, 2, &answer, &Handle::current()).await.unwrap();
+        let mut caller = Caller::new(target, source(9), "");
+        for (path, status) in [
+            ("/v1/cameras/camera-0/events?limit=20", 200),
+            ("/v1/cameras/camera-1/events", 200),
+            ("/v1/cameras/camera-2/events", 404),
+        ] {
+            let reply = caller.get(path).await.unwrap();
+            assert_eq!(reply.status, status, "{path}");
+            assert_eq!(reply.body == answer, status == 200, "{path}");
+        }
+    }
+}

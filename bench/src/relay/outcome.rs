@@ -4,7 +4,7 @@ use rand::Rng;
 
 use super::{
     measure::Measured,
-    phase::{NULL, ORIEL, PHASES, Phase, Target},
+    phase::{NULL, ORIEL, Phase, Target},
     side::Side,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 /// How all phases ended.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    /// One for each of [`PHASES`].
+    /// One for each that was measured.
     pub(super) phases: Vec<PhaseOutcome>,
 }
 
@@ -45,9 +45,14 @@ pub(super) struct Ratio {
 
 impl Outcome {
     /// Of what was measured by phase, side and round.
-    pub(super) fn of(sides: &[Side], all: Vec<Vec<Vec<Measured>>>, rng: &mut impl Rng) -> Self {
+    pub(super) fn of(
+        sides: &[Side],
+        phases: &[&'static Phase],
+        all: Vec<Vec<Vec<Measured>>>,
+        rng: &mut impl Rng,
+    ) -> Self {
         let names: Vec<_> = sides.iter().map(|side| side.name).collect();
-        let phases = PHASES.iter().zip(all).map(|(phase, all)| PhaseOutcome::of(phase, &names, &all, rng));
+        let phases = phases.iter().zip(all).map(|(phase, all)| PhaseOutcome::of(phase, &names, &all, rng));
         Self { phases: phases.collect() }
     }
 
@@ -125,5 +130,39 @@ fn middle(rounds: &[Measured]) -> Measured {
         p50: median_time(rounds.iter().map(|measured| measured.p50)),
         p99: median_time(rounds.iter().map(|measured| measured.p99)),
         processor: median_time(rounds.iter().map(|measured| measured.processor)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rand::{SeedableRng, rngs::SmallRng};
+
+    use super::*;
+    use crate::relay::phase::{NATS, PHASES};
+
+    /// Three rounds with these requests per second.
+    fn rounds(rates: [f64; 3]) -> Vec<Measured> {
+        let times = (Duration::from_millis(1), Duration::from_millis(2), Duration::from_micros(10));
+        let (p50, p99, processor) = times;
+        rates.into_iter().map(|rate| Measured { rate, p50, p99, processor }).collect()
+    }
+
+    #[test]
+    fn rounds_are_compared_one_by_one() {
+        let all = [rounds([100.0, 200.0, 400.0]), rounds([90.0, 160.0, 340.0]), rounds([50.0, 50.0, 50.0])];
+        let outcome =
+            PhaseOutcome::of(&PHASES[0], &[NULL, ORIEL, NATS], &all, &mut SmallRng::seed_from_u64(1));
+        let median = |of, to| outcome.ratio(of, to).map(|ratio| (ratio.rate.median * 100.0).round());
+        assert_eq!(median(ORIEL, NULL), Some(85.0));
+        assert_eq!(median(ORIEL, NATS), Some(320.0));
+        assert_eq!(median(NATS, NULL), Some(25.0));
+        assert!(median(NULL, ORIEL).is_none() && median(NATS, ORIEL).is_none());
+        let reached = PHASES[0]
+            .targets
+            .iter()
+            .map(|target| outcome.reached(target).is_some_and(|reached| target.holds(reached.median)));
+        assert_eq!(reached.collect::<Vec<_>>(), [false, true]);
     }
 }

@@ -22,8 +22,8 @@ const HEAD: f64 = 64.0;
 /// Room between phases.
 const GAP: f64 = 12.0;
 
-/// The least that a panel reaches to, so that the null relay's 1 is always in it.
-const LEAST_SCALE: f64 = 1.2;
+/// The least that a panel reaches to, so that the null relay's 1 and all targets are in it.
+const LEAST_SCALE: f64 = 1.5;
 
 /// What fills the bars of the gateway and of all others.
 const OWN: &str = "#1f6f8b";
@@ -49,6 +49,7 @@ pub(super) fn draw(outcome: &Outcome, rounds: usize) -> String {
          font-size=\"12\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n"
     );
     text(&mut svg, 12.0, 24.0, &format!("Against the {NULL} (1): medians of {rounds} rounds"), "bold");
+    text(&mut svg, NAMES + PANEL, 24.0, "a red mark is what the gateway must reach", "normal");
     for panel in &panels {
         text(&mut svg, panel.left, 46.0, panel.title, "normal");
         let (one, foot) = (panel.at(1.0), height - 20.0);
