@@ -88,7 +88,9 @@ impl Relay {
         }
         let path = format!("/v1/cameras/{}/events?limit={}&order=desc", camera(0)?, self.events);
         let answer = gateway.caller(std::net::Ipv4Addr::LOCALHOST).get(&path).await?.must_be(200)?.body;
-        report.figure("an answer", format!("{} events, {} bytes of JSON", self.events, answer.len()));
+        let (up, out) = (prepared.len(), answer.len());
+        report
+            .figure("an answer", format!("{} events, {up} bytes of MessagePack, {out} of JSON", self.events));
         let null = side::null(&answer, self.cameras, devices.handle()).await?;
         let mut sides = vec![null, Side::oriel(&gateway)];
         if !self.without_nats {

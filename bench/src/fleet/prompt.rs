@@ -52,6 +52,11 @@ impl Prepared {
         Ok(Self { beginning: question[..begins_at].to_vec(), id_at: place(&reply, id)?, reply })
     }
 
+    /// The bytes of an answer.
+    pub(crate) const fn len(&self) -> usize {
+        self.reply.len()
+    }
+
     /// The answer to a frame, if it is a question.
     fn answer(&self, frame: &[u8]) -> Option<Vec<u8>> {
         let id = frame.strip_prefix(&*self.beginning)?.get(..ID_BYTES)?;
