@@ -5,6 +5,8 @@ mod dial;
 pub(crate) mod due;
 pub(crate) mod life;
 pub(crate) mod long;
+pub(crate) mod opaque;
+pub(crate) mod prompt;
 
 use std::net::Ipv4Addr;
 

@@ -3,7 +3,8 @@
 //!
 //! # Layout
 //!
-//! - `chaos`, `storm`, `timeouts`, `slow_clients`, `readers`, `drain`, `idle`: the scenarios, each a subcommand.
+//! - `chaos`, `storm`, `timeouts`, `slow_clients`, `readers`, `drain`, `relay`, `idle`: the scenarios, each a subcommand.
+//! - `null_relay`, `nats_front`: what `relay` compares the gateway with, subcommands too; `front`: HTTP for both.
 //! - `gateway`: a gateway as a process; `library`: one whose memory can be trimmed; `process`: what the system says of it; `authority`: its certificate.
 //! - `enroll`: tokens for many; `fleet`: light agents; `http`: callers, `load`: steady traffic; `target`: from where and whereto; `thread`: tasks apart.
 //! - `report`: figures and verdict; `stats`: quantiles; `failure`: why a scenario broke off.
@@ -15,13 +16,17 @@ mod drain;
 mod enroll;
 mod failure;
 mod fleet;
+mod front;
 mod gateway;
 mod http;
 mod idle;
 mod library;
 mod load;
+mod nats_front;
+mod null_relay;
 mod process;
 mod readers;
+mod relay;
 mod report;
 mod slow_clients;
 mod stats;
@@ -55,6 +60,11 @@ enum Scenario {
     /// A gateway as a library, for scenarios that measure its memory
     #[command(hide = true)]
     Serve(Box<oriel_gateway::config::Config>),
+    Relay(relay::Relay),
+    #[command(hide = true)]
+    NullRelay(null_relay::NullRelay),
+    #[command(hide = true)]
+    NatsFront(nats_front::NatsFront),
 }
 
 impl Scenario {
@@ -74,6 +84,9 @@ impl Scenario {
             Self::Drain(drain) => runtime.block_on(drain.run(seed)),
             Self::Idle(idle) => runtime.block_on(idle.run(seed)),
             Self::Serve(config) => runtime.block_on(library::serve(*config)).map(|()| true),
+            Self::Relay(relay) => runtime.block_on(relay.run(seed)),
+            Self::NullRelay(null_relay) => runtime.block_on(null_relay.run()),
+            Self::NatsFront(nats_front) => runtime.block_on(nats_front.run()),
         }
     }
 
@@ -86,7 +99,8 @@ impl Scenario {
             Self::Readers(readers) => readers.seed,
             Self::Drain(drain) => drain.seed,
             Self::Idle(idle) => idle.seed,
-            Self::Serve(_) => None,
+            Self::Relay(relay) => relay.seed,
+            Self::Serve(_) | Self::NullRelay(_) | Self::NatsFront(_) => None,
         }
     }
 }

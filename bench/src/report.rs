@@ -4,6 +4,7 @@
 
 use std::{
     fmt::Display,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -57,6 +58,11 @@ impl Report {
         }
         self.faults.is_empty()
     }
+}
+
+/// Prints where a server listens, for the process that started it.
+pub(crate) fn serving(address: SocketAddr) {
+    println!("{address}");
 }
 
 /// Prints the verdict of a scenario that broke off.

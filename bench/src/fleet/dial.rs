@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use camera_agent::backoff::Ending;
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, Request, header};
@@ -115,9 +116,14 @@ impl Member {
 impl Socket {
     /// The next frame, or how the connection ended. Safe to drop and call again.
     pub(crate) async fn next(&mut self) -> Result<GatewayFrame, Ending> {
+        decode(&self.next_bytes().await?).map_err(|_| Ending::Broken)
+    }
+
+    /// The next frame as it came, or how the connection ended. Safe to drop and call again.
+    pub(crate) async fn next_bytes(&mut self) -> Result<Bytes, Ending> {
         loop {
             match self.stream.next().await {
-                Some(Ok(Message::Binary(bytes))) => return decode(&bytes).map_err(|_| Ending::Broken),
+                Some(Ok(Message::Binary(bytes))) => return Ok(bytes),
                 Some(Ok(Message::Close(frame))) => {
                     // Polled once more so that the farewell is answered.
                     _ = self.stream.next().await;
@@ -152,7 +158,7 @@ impl Socket {
 
     /// Shows that the agent is there.
     pub(crate) async fn ping(&mut self) -> Result<(), Ending> {
-        self.stream.send(Message::Ping(bytes::Bytes::new())).await.map_err(|_| Ending::Broken)
+        self.stream.send(Message::Ping(Bytes::new())).await.map_err(|_| Ending::Broken)
     }
 
     /// Says goodbye and waits for the answer.

@@ -62,7 +62,8 @@ impl Roll {
         *endings.entry(format!("{ending:?}")).or_default() += 1;
     }
 
-    fn enter(&self) {
+    /// One more is registered.
+    pub(super) fn enter(&self) {
         self.present.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_one();
     }

@@ -1,0 +1,177 @@
+//! Callers that cost as little as they can: prepared requests on a socket, and no more of an answer is read than its head says.
+
+use std::{
+    io::Write,
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::side::Side;
+use crate::{
+    failure::{Doing, Failure, Result},
+    fleet::camera,
+    target::Target,
+};
+
+/// The most that a head and a body may have together.
+const ANSWER_BYTES: usize = 64 << 10;
+
+/// The most header fields that an answer may have.
+const FIELDS: usize = 32;
+
+/// `from` of the first question, in milliseconds; every one has another, and all lie before the first event.
+const FIRST_FROM: u64 = 1_600_000_000_000;
+
+/// The digits of `from`.
+const DIGITS: usize = 13;
+
+/// What is asked of one side: a request for each camera, and the number of the next one.
+#[derive(Debug)]
+pub(super) struct Script {
+    target: Target,
+    requests: Vec<Prepared>,
+    next: Arc<AtomicU64>,
+    alone: bool,
+}
+
+/// A request in which only the digits of `from` are still to be written.
+#[derive(Debug)]
+struct Prepared {
+    bytes: Vec<u8>,
+    digits_at: usize,
+}
+
+/// One who asks one question after the other.
+#[derive(Debug)]
+pub(super) struct Caller {
+    script: Arc<Script>,
+    source: Ipv4Addr,
+    /// Which camera is asked next.
+    turn: usize,
+    open: Option<TcpStream>,
+    request: Vec<u8>,
+    buffer: Vec<u8>,
+}
+
+impl Script {
+    /// Questions for so many events to the first `cameras` cameras; `alone` gives each a connection of its own.
+    pub(super) fn new(
+        side: &Side,
+        cameras: usize,
+        events: u64,
+        alone: bool,
+        next: Arc<AtomicU64>,
+    ) -> Result<Self> {
+        let requests = (0..cameras).map(|n| Prepared::new(side, n, events, alone)).collect::<Result<_>>()?;
+        Ok(Self { target: side.target.clone(), requests, next, alone })
+    }
+}
+
+impl Prepared {
+    fn new(side: &Side, n: usize, events: u64, alone: bool) -> Result<Self> {
+        let start = format!("GET /v1/cameras/{}/events?limit={events}&order=desc&from=", camera(n)?);
+        let close = if alone { "connection: close\r\n" } else { "" };
+        let text = format!(
+            "{start}{FIRST_FROM} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n{close}\r\n",
+            side.target.address, side.key
+        );
+        Ok(Self { bytes: text.into_bytes(), digits_at: start.len() })
+    }
+}
+
+impl Caller {
+    /// The `n`th caller, from this address.
+    pub(super) fn new(script: Arc<Script>, n: usize, source: Ipv4Addr) -> Self {
+        Self { script, source, turn: n, open: None, request: Vec::new(), buffer: vec![0; ANSWER_BYTES] }
+    }
+
+    /// Asks one question and takes the whole answer.
+    pub(super) async fn ask(&mut self) -> Result<()> {
+        self.prepare()?;
+        let mut stream = match self.open.take() {
+            Some(stream) => stream,
+            None => self.script.target.tcp(self.source, false).await.doing("connecting")?,
+        };
+        stream.write_all(&self.request).await.doing("asking")?;
+        self.take(&mut stream).await?;
+        if self.script.alone {
+            // Whoever ends a connection first remembers it for a minute: that is the server, as it would be elsewhere.
+            self.end(&mut stream).await
+        } else {
+            self.open = Some(stream);
+            Ok(())
+        }
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        let prepared = &self.script.requests[self.turn % self.script.requests.len()];
+        self.turn += 1;
+        self.request.clear();
+        self.request.extend_from_slice(&prepared.bytes);
+        let number = FIRST_FROM + self.script.next.fetch_add(1, Ordering::Relaxed);
+        let mut digits = &mut self.request[prepared.digits_at..prepared.digits_at + DIGITS];
+        Ok(write!(digits, "{number}")?)
+    }
+
+    async fn take(&mut self, stream: &mut TcpStream) -> Result<()> {
+        let mut filled = 0;
+        loop {
+            let read = stream.read(&mut self.buffer[filled..]).await.doing("taking the answer")?;
+            filled += read;
+            if read == 0 {
+                return Err(Failure::new(format!("an answer ended after {filled} bytes")));
+            }
+            if whole(&self.buffer[..filled])?.is_some_and(|whole| filled >= whole) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn end(&mut self, stream: &mut TcpStream) -> Result<()> {
+        match stream.read(&mut self.buffer).await.doing("waiting for the end")? {
+            0 => Ok(()),
+            more => Err(Failure::new(format!("{more} bytes behind an answer"))),
+        }
+    }
+}
+
+/// The bytes of an answer with its head; none while the head is not whole. Anything but a 200 is a failure.
+fn whole(answer: &[u8]) -> Result<Option<usize>> {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+    let mut head = httparse::Response::new(&mut fields);
+    let httparse::Status::Complete(head_bytes) = head.parse(answer).doing("an answer's head")? else {
+        return Ok(None);
+    };
+    if head.code != Some(200) {
+        return Err(Failure::new(String::from_utf8_lossy(answer)));
+    }
+    let length = head.headers.iter().find(|field| field.name.eq_ignore_ascii_case("content-length"));
+    let length = length.and_then(|field| std::str::from_utf8(field.value).ok()?.parse::<usize>().ok());
+    Ok(Some(head_bytes + length.ok_or_else(|| Failure::new("an answer without its length"))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_as_long_as_its_head_says() {
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        assert_eq!(whole(&head.as_bytes()[..20]).unwrap(), None);
+        assert_eq!(whole(head.as_bytes()).unwrap(), Some(head.len() + 5));
+    }
+
+    #[test]
+    fn a_refusal_is_no_answer() {
+        assert!(whole(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").is_err());
+        assert!(whole(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
+    }
+}
