@@ -9,6 +9,9 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{sleep, timeout};
 use turmoil::net::TcpStream;
 
+/// What a client with a pace takes at once, in bytes: however the gateway cuts an answer, reading it takes the same time.
+const MOUTHFUL: usize = 16 << 10;
+
 /// A question, and how its client behaves.
 #[derive(Debug)]
 pub(crate) struct Get {
@@ -19,7 +22,7 @@ pub(crate) struct Get {
     pub(crate) lines: bool,
     /// When the client hangs up, counted from when it is connected.
     pub(crate) patience: Duration,
-    /// Waits so long between two pieces of the body.
+    /// Waits so long after each [`MOUTHFUL`] of the body.
     pub(crate) pace: Duration,
     /// Hangs up after so many bytes.
     pub(crate) enough: usize,
@@ -67,14 +70,15 @@ impl Get {
         let mut talk = pin!(async {
             let answer = sender.send_request(self.request()).await.map_err(|error| error.to_string())?;
             got.status = Some(answer.status().as_u16());
-            let mut body = answer.into_body();
+            let (mut body, mut swallowed) = (answer.into_body(), 0);
             while let Some(frame) = body.frame().await {
                 let frame = frame.map_err(|error| error.to_string())?;
                 got.body.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
                 if got.body.len() >= self.enough {
                     return Ok(false);
                 }
-                if !self.pace.is_zero() {
+                while !self.pace.is_zero() && got.body.len() >= swallowed + MOUTHFUL {
+                    swallowed += MOUTHFUL;
                     sleep(self.pace).await;
                 }
             }
