@@ -1,8 +1,12 @@
 //! Wall-clock time as the API reads and writes it.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use oriel_proto::Timestamp;
+use serde::{Serialize, Serializer};
 
 /// Seconds and milliseconds are told apart here: 10^11 ms is March 1973, 10^11 s the year 5138.
 const MILLIS_FROM: f64 = 1e11;
@@ -12,11 +16,27 @@ pub fn now() -> Timestamp {
     SystemTime::now().into()
 }
 
-/// RFC 3339, UTC, with microseconds; a time outside the years 1 to 9999 is held at the nearest one.
+/// A time as RFC 3339 in UTC with microseconds; one outside the years 1 to 9999 is held at the nearest.
+#[derive(Clone, Copy, Debug)]
+pub struct Rfc3339(pub Timestamp);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.as_micros();
+        let bound = if micros < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        write!(f, "{:.6}", jiff::Timestamp::from_microsecond(micros).unwrap_or(bound))
+    }
+}
+
+impl Serialize for Rfc3339 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A time as [`Rfc3339`] shows it.
 pub fn format(time: Timestamp) -> String {
-    let micros = time.as_micros();
-    let bound = if micros < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
-    format!("{:.6}", jiff::Timestamp::from_microsecond(micros).unwrap_or(bound))
+    Rfc3339(time).to_string()
 }
 
 /// Why a text is not a time.

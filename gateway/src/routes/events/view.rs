@@ -1,14 +1,14 @@
 //! The shapes of a log: pages, events, and what an answer covers.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Display};
 
-use oriel_proto::{CameraId, Kind, LoggedEvent, Severity};
-use serde::Serialize;
+use oriel_proto::{CameraId, EventId, Kind, LoggedEvent, Severity};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::{
-    clock,
+    clock::{self, Rfc3339},
     events::{Coverage, CoveredBy},
 };
 
@@ -30,14 +30,15 @@ pub struct List<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Event<'a> {
     /// `<epoch>-<seq>`: unlike any other of this camera.
-    #[schema(example = "01997a5c-5f60-7000-8000-0123456789ab-42")]
-    id: String,
+    #[serde(serialize_with = "shown")]
+    #[schema(value_type = String, example = "01997a5c-5f60-7000-8000-0123456789ab-42")]
+    id: EventId,
     /// Whose log it is.
     #[schema(value_type = String, example = "porch")]
     camera: &'a CameraId,
     /// When it happened, by the camera's clock.
-    #[schema(format = DateTime)]
-    at: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Rfc3339,
     /// What happened.
     #[schema(value_type = String, example = "motion")]
     kind: &'a Kind,
@@ -52,8 +53,8 @@ pub struct Event<'a> {
     data: &'a Map<String, Value>,
     /// The time of the picture that shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    image_at: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    image_at: Option<Rfc3339>,
 }
 
 /// A stretch of time, and who answered for it.
@@ -83,16 +84,20 @@ impl<'a> Event<'a> {
     pub(super) fn of(camera: &'a CameraId, logged: &'a LoggedEvent) -> Self {
         let event = &logged.event;
         Self {
-            id: logged.id().to_string(),
+            id: logged.id(),
             camera,
-            at: clock::format(event.at),
+            at: Rfc3339(event.at),
             kind: &event.kind,
             severity: &event.severity,
             description: &event.description,
             data: &event.data,
-            image_at: event.image_at.map(clock::format),
+            image_at: event.image_at.map(Rfc3339),
         }
     }
+}
+
+fn shown<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 impl<'a> Stretch<'a> {
