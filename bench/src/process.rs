@@ -30,6 +30,22 @@ pub(crate) fn processor(pid: u32) -> Result<Duration> {
     Ok(TICK * ticks.ok_or_else(|| Failure::new(format!("{path} tells no processor time")))?)
 }
 
+/// Processor time that this machine has used since its start, for all programs, interrupts, and machines that it shares
+/// processors with.
+pub(crate) fn machine() -> Result<Duration> {
+    let path = "/proc/stat";
+    let text = fs::read_to_string(path).doing(path)?;
+    let line = text.lines().next().and_then(|line| line.strip_prefix("cpu "));
+    let fields: Vec<u64> =
+        line.unwrap_or_default().split_whitespace().map_while(|field| field.parse().ok()).collect();
+    // user, nice, system, idle, waiting, interrupts, soft ones, stolen; what guests use is in the first already.
+    let [user, nice, system, _, _, interrupts, soft, stolen, ..] = *fields else {
+        return Err(Failure::new(format!("{path} tells no processor time")));
+    };
+    let ticks = user + nice + system + interrupts + soft + stolen;
+    Ok(TICK * u32::try_from(ticks).unwrap_or(u32::MAX))
+}
+
 /// Open descriptors.
 pub(crate) fn descriptors(pid: u32) -> Result<usize> {
     let path = format!("/proc/{pid}/fd");
@@ -54,6 +70,7 @@ mod tests {
     fn this_process_has_memory_and_descriptors() {
         let own = std::process::id();
         assert!(resident(own).is_ok_and(|bytes| bytes > 1 << 20));
+        assert!(processor(own).is_ok_and(|own| machine().is_ok_and(|all| all >= own)));
         assert!(processor(own).is_ok() && descriptors(own).is_ok_and(|open| open > 2));
     }
 }

@@ -11,9 +11,11 @@ use crate::report::millis;
 /// What every side did, and which targets the gateway reached.
 pub(super) fn table(outcome: &Outcome, rounds: usize) -> String {
     let mut text = format!(
-        "Medians of {rounds} rounds; ratios are those of sides in the same round, with the interval of nine of ten medians.\n\n\
+        "Medians of {rounds} rounds; ratios are those of sides in the same round, with the interval of nine of ten medians. Other programs took \
+         {}.\n\n\
          | asked by | side | requests/s | p50 | p99 | processor time each | requests / {NULL} | processor time / {NULL} |\n\
-         |---|---|---|---|---|---|---|---|\n"
+         |---|---|---|---|---|---|---|---|\n",
+        outcome.taken()
     );
     outcome.phases.iter().for_each(|phase| sides(phase, &mut text));
     text += "\n| asked by | target | reached | |\n|---|---|---|---|\n";

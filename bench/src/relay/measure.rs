@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    num::NonZeroUsize,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -21,6 +22,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Result},
+    process,
     report::millis,
     stats::Times,
     target::source,
@@ -55,6 +57,18 @@ pub(super) struct Measured {
     pub(super) p99: Duration,
     /// The server's processor time per request.
     pub(super) processor: Duration,
+    /// The share of this machine that other programs took meanwhile, 0 to 1.
+    pub(super) others: f64,
+}
+
+/// What is read at the beginning and at the end.
+struct Reading {
+    at: Instant,
+    answered: u64,
+    server: Duration,
+    /// Server, devices and callers.
+    own: Duration,
+    machine: Duration,
 }
 
 /// What callers share while they ask.
@@ -83,24 +97,45 @@ impl Bench {
         }
         sleep(WARM_UP).await;
         progress.counts.store(true, Ordering::Relaxed);
-        let before = (Instant::now(), side.processor()?, progress.answered.load(Ordering::Relaxed));
+        let before = Reading::take(side, &progress)?;
         sleep(self.time).await;
-        let after = (Instant::now(), side.processor()?, progress.answered.load(Ordering::Relaxed));
+        let after = Reading::take(side, &progress)?;
         progress.stop.store(true, Ordering::Relaxed);
         let mut times = Times::default();
         while let Some(done) = asking.join_next().await {
             times.append(done??);
         }
-        let answered = after.2 - before.2;
-        if answered == 0 {
+        if after.answered == before.answered {
             return Err(Failure::new(format!("{} answered nothing: {}", side.name, phase.name)));
         }
-        Ok(Measured {
-            rate: answered as f64 / (after.0 - before.0).as_secs_f64(),
+        Ok(after.since(&before, &times))
+    }
+}
+
+impl Reading {
+    fn take(side: &Side, progress: &Progress) -> Result<Self> {
+        let server = side.processor()?;
+        Ok(Self {
+            at: Instant::now(),
+            answered: progress.answered.load(Ordering::Relaxed),
+            server,
+            own: server + process::processor(std::process::id())?,
+            machine: process::machine()?,
+        })
+    }
+
+    /// What was done since `before`, by answers that took these `times`.
+    fn since(&self, before: &Self, times: &Times) -> Measured {
+        let (took, answered) = (self.at - before.at, (self.answered - before.answered) as f64);
+        let others = (self.machine - before.machine).saturating_sub(self.own - before.own);
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Measured {
+            rate: answered / took.as_secs_f64(),
             p50: times.quantile(0.5),
             p99: times.quantile(0.99),
-            processor: (after.1.saturating_sub(before.1)).div_f64(answered as f64),
-        })
+            processor: (self.server - before.server).div_f64(answered),
+            others: others.as_secs_f64() / took.as_secs_f64() / processors as f64,
+        }
     }
 }
 

@@ -17,6 +17,8 @@ use crate::{
 pub(super) struct Outcome {
     /// One for each that was measured.
     pub(super) phases: Vec<PhaseOutcome>,
+    /// The share of this machine that other programs took, 0 to 1: in the middle, and at worst.
+    pub(super) others: (f64, f64),
 }
 
 /// How one phase ended.
@@ -52,8 +54,10 @@ impl Outcome {
         rng: &mut impl Rng,
     ) -> Self {
         let names: Vec<_> = sides.iter().map(|side| side.name).collect();
+        let others: Vec<_> = all.iter().flatten().flatten().map(|measured| measured.others).collect();
+        let others = (median(others.clone()), others.into_iter().fold(0.0, f64::max));
         let phases = phases.iter().zip(all).map(|(phase, all)| PhaseOutcome::of(phase, &names, &all, rng));
-        Self { phases: phases.collect() }
+        Self { phases: phases.collect(), others }
     }
 
     /// Tells everything, and which targets were missed.
@@ -70,6 +74,13 @@ impl Outcome {
                 phase.check(target, report);
             }
         }
+        report.figure("taken by other programs", self.taken());
+    }
+
+    /// What other programs took, for people.
+    pub(super) fn taken(&self) -> String {
+        let (middle, worst) = self.others;
+        format!("{:.0} % of this machine, {:.0} % at worst", middle * 100.0, worst * 100.0)
     }
 }
 
@@ -130,6 +141,7 @@ fn middle(rounds: &[Measured]) -> Measured {
         p50: median_time(rounds.iter().map(|measured| measured.p50)),
         p99: median_time(rounds.iter().map(|measured| measured.p99)),
         processor: median_time(rounds.iter().map(|measured| measured.processor)),
+        others: median(rounds.iter().map(|measured| measured.others).collect()),
     }
 }
 
@@ -146,7 +158,7 @@ mod tests {
     fn rounds(rates: [f64; 3]) -> Vec<Measured> {
         let times = (Duration::from_millis(1), Duration::from_millis(2), Duration::from_micros(10));
         let (p50, p99, processor) = times;
-        rates.into_iter().map(|rate| Measured { rate, p50, p99, processor }).collect()
+        rates.into_iter().map(|rate| Measured { rate, p50, p99, processor, others: 0.0 }).collect()
     }
 
     #[test]
