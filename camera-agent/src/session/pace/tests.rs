@@ -1,7 +1,7 @@
 //! Promises of the pace, over a link that exists in numbers alone.
 
 use proptest::{collection::vec, prelude::*};
-use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
+use rand::{SeedableRng as _, rngs::SmallRng};
 
 use super::*;
 
