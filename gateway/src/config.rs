@@ -156,7 +156,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of long answers that may wait here for slow readers, beyond the first 32 KiB of each; in bytes, or with KiB or MiB
     #[arg(id = "limits.credit_bytes", long = "limit-credit-bytes", env = "ORIEL_LIMIT_CREDIT_BYTES", value_name = "BYTES",
-        default_value = "8MiB", value_parser = value::credit_bytes)]
+        default_value = "4MiB", value_parser = value::credit_bytes)]
     pub credit_bytes: u64,
 }
 

@@ -27,7 +27,7 @@ fn without_anything_the_defaults_hold() {
     assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
     let Limits { connections, connections_per_address, agents, body_bytes, credit_bytes } = config.limits;
     assert_eq!((connections, connections_per_address, agents), (10_000, 1_024, 100_000));
-    assert_eq!((body_bytes, credit_bytes), (64 << 10, 8 << 20));
+    assert_eq!((body_bytes, credit_bytes), (64 << 10, 4 << 20));
     assert!(config.check().is_ok());
 }
 
