@@ -41,6 +41,7 @@ pub mod config;
 pub mod events;
 pub mod io;
 pub mod link;
+mod memory;
 pub mod metrics;
 pub mod openapi;
 pub mod problem;
@@ -69,6 +70,7 @@ use self::{
     events::Events,
     io::Listen,
     link::Budget,
+    memory::Crowd,
     metrics::Metrics,
     registry::Registry,
     relay::Relay,
@@ -253,6 +255,7 @@ impl Gateway {
 async fn tick(app: App) {
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut crowd = Crowd::default();
     loop {
         tokio::select! {
             _ = second.tick() => {
@@ -262,6 +265,7 @@ async fn tick(app: App) {
                 if let Err(error) = app.cameras.write_seen().await {
                     tracing::error!(%error, "last seen not stored");
                 }
+                crowd.look(&app.metrics);
             }
             () = app.stopping.cancelled() => return,
         }

@@ -7,7 +7,7 @@ const RANKS: [&[&str]; 14] = [
     &["main"],
     &["command"],
     &["client"],
-    &["lib", "config", "stop"],
+    &["lib", "config", "stop", "memory"],
     &["server"],
     &["routes", "facade", "dashboard", "openapi"],
     &["events", "images", "cameras", "problem"],

@@ -1,4 +1,4 @@
-//! Gives memory that was freed back to the system, so that what is in use can be measured.
+//! Gives memory that was freed back to the system, which the C library does by itself only at the end of its heap.
 
 /// Gives back what the C library keeps of the memory that was freed; does nothing where it is not glibc.
 pub fn trim() {
