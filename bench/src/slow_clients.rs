@@ -27,9 +27,6 @@ use crate::{
 /// A connection that gets nowhere must be closed by then.
 const CLOSED_WITHIN: Duration = Duration::from_secs(10);
 
-/// What a farewell, for which the gateway waits a second, and a busy machine may add to that.
-const SLACK: Duration = Duration::from_millis(1_500);
-
 /// How much longer good traffic may take.
 const RATIO: f64 = 2.0;
 
@@ -139,14 +136,13 @@ impl Measured {
             let (count, longest) = (times.len(), times.longest());
             let told = format!("{count} closed, the last after {}", seconds(longest));
             report.figure(kind.name(), &told);
-            report.check(longest <= CLOSED_WITHIN + SLACK, format!("{}: {told}", kind.name()));
+            report.check(longest <= CLOSED_WITHIN, format!("{}: {told}", kind.name()));
         }
         let kinds = self.closed.len();
         report.check(kinds >= 5, format!("only {kinds} kinds of attackers were closed"));
         self.faults.iter().take(5).for_each(|fault| report.progress(fault));
         report.none("attackers that were not closed or not let in", self.faults.len() as u64);
-        let name = "time that a connection without progress may last";
-        report.figure(name, format!("{} and {} of slack", seconds(CLOSED_WITHIN), seconds(SLACK)));
+        report.figure("time that a connection without progress may last", seconds(CLOSED_WITHIN));
         for (name, traffic) in [("good traffic alone", &self.quiet), ("under attack", &self.attacked)] {
             let times = [0.5, 0.99, 1.0].map(|q| millis(traffic.times.quantile(q)));
             let told = format!(

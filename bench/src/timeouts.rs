@@ -42,7 +42,7 @@ use crate::{
 };
 
 /// How much memory all of them together may leave behind.
-const GROWTH: u64 = 5 << 20;
+const GROWTH: u64 = 5_000_000;
 
 /// Questions before the memory is looked at first: what is allocated once is allocated then.
 const WARM_UP: u64 = 200_000;

@@ -40,8 +40,9 @@ use crate::{
     routes::wire::wire,
 };
 
-/// A TLS handshake, and the headers of a request, must be complete within this time.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// A TLS handshake, and the headers of a request, must be complete within this time, so that who holds a connection without using it is
+/// closed within ten seconds.
+const HEADERS_WITHIN: Duration = Duration::from_secs(9);
 
 /// Connections that the kernel may hold before they are accepted: a fleet comes back all at once.
 pub const BACKLOG: u32 = 4_096;

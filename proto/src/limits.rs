@@ -33,8 +33,8 @@ pub const HEARTBEAT: Duration = Duration::from_secs(30);
 /// Silent heartbeat intervals, in halves, after which either end closes: two lost pings and a half.
 pub const SILENT_HALF_INTERVALS: u32 = 5;
 
-/// `Hello` must come within this time of the upgrade.
-pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// `Hello` must come within this time of the upgrade: a second less than the ten after which who says nothing is closed.
+pub const HELLO_WITHIN: Duration = Duration::from_secs(9);
 
 /// Levels of maps and arrays that the pre-scan accepts, the frame's own two included.
 pub const DEPTH: usize = 32;

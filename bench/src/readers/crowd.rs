@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How much memory the gateway may need for all of them.
-const GROWTH: u64 = 64 << 20;
+const GROWTH: u64 = 64_000_000;
 
 /// How much longer the others may take.
 const RATIO: f64 = 1.10;

@@ -22,7 +22,7 @@ use crate::{
 const STOPPED_WITHIN: Duration = Duration::from_millis(250);
 
 /// What it may have sent after the reader hung up.
-const SENT_AFTER: u64 = 256 << 10;
+const SENT_AFTER: u64 = 256_000;
 
 /// What a reader takes before it hangs up, in bytes.
 const READ: std::ops::Range<usize> = 100_000..10_000_000;

@@ -133,19 +133,19 @@ pub async fn welcome(socket: &mut impl Socket, welcome: Welcome) -> Result<(), H
         .map_err(|error| HandshakeError::Socket(Box::new(error)))
 }
 
-/// Tells the agent why, and lets go of the socket; waits at most one second for it.
+/// Tells the agent why, and lets go of the socket; waits at most one second for it, and not at all for an agent that says nothing:
+/// the system goes on sending what it has taken.
 pub async fn refuse(socket: &mut impl Socket, why: Close) {
+    if why == Close::Silent {
+        _ = socket.send(close_message(why)).now_or_never();
+        return;
+    }
     let farewell = async {
         socket.send(close_message(why)).await?;
         while let Some(Ok(_)) = socket.next().await {}
         Ok::<_, Error>(())
     };
     _ = timeout(FAREWELL, farewell).await;
-}
-
-/// Tells an agent that says nothing why, without waiting for it: the system goes on sending what it has taken.
-pub(super) fn tell(socket: &mut impl Socket, why: Close) {
-    _ = socket.send(close_message(why)).now_or_never();
 }
 
 /// Lets go of a socket that the other end has closed, once what waits is written; waits at most one second for it.

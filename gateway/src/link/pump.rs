@@ -71,8 +71,6 @@ pub async fn run<S: Socket, I: Inbox>(socket: S, link: &Link, inbox: &mut I, hea
     };
     link.0.pending.close();
     match end {
-        // Its cameras are offline from now on, not when an answer has not come either.
-        End::ByGateway(why @ Close::Silent) => handshake::tell(&mut pump.socket, why),
         End::ByGateway(why) => handshake::refuse(&mut pump.socket, why).await,
         // The socket has its answer to the agent's close ready.
         End::ByAgent(_) => handshake::flush(&mut pump.socket).await,

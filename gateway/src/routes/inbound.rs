@@ -15,8 +15,8 @@ use warp::{
 use super::{App, guard::Guard, query::Query};
 use crate::problem::Problem;
 
-/// A body must be complete within this time.
-const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// A body must be complete within this time, so that who never ends one is closed within ten seconds.
+const BODY_WITHIN: Duration = Duration::from_secs(9);
 
 /// Where a request came from; the server puts it into each request.
 #[derive(Clone, Copy, Debug)]
