@@ -160,13 +160,6 @@ impl fmt::Display for Plan {
 }
 
 impl Plan {
-    /// Whether a caller's hang-up may be lost. A real system would say it again; here the gateway never hears of it.
-    pub(crate) fn loses_hang_ups(&self) -> bool {
-        let is_client = |node| matches!(node, Node::Client(_));
-        let lost = |what: What| what.path().is_some_and(|(a, b)| is_client(a) || is_client(b));
-        self.troubles.iter().any(|trouble| trouble.what.loses() && lost(trouble.what))
-    }
-
     /// What this seed says.
     pub(crate) fn of(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);

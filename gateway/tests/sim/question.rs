@@ -184,6 +184,12 @@ impl Asked {
         }
     }
 
+    /// Whether the word that the caller left was lost. A real system would say it again; here the gateway never hears of it.
+    pub(crate) fn left_unheard(&self, watch: &Watch) -> bool {
+        let (client, gateway) = (Node::Client(self.question.client), Node::Gateway(self.question.gateway));
+        self.end != End::Whole && watch.has_lost(client, gateway, self.to.saturating_sub(STEP))
+    }
+
     fn has_reason_to_hang_up(&self) -> bool {
         self.question.patience.is_some() || self.got.body.len() >= self.question.enough
     }

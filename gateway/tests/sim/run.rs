@@ -39,7 +39,7 @@ const ONLINE_WITHIN: Duration = Duration::from_secs(20 + 30 + 60 + 5);
 /// How long work may go on for which nobody waits, once nothing is broken.
 const QUIET_WITHIN: Duration = Duration::from_secs(10);
 
-/// The same, when a caller may have left unheard: who takes nothing for five minutes is given up.
+/// How long a question may stay open whose caller left unheard: who takes nothing for five minutes is given up.
 const GIVEN_UP_WITHIN: Duration = Duration::from_secs(300 + 10);
 
 /// How long programs may take to stop.
@@ -71,6 +71,8 @@ struct Run {
     seen: DefaultHasher,
     summary: Summary,
     begun: Instant,
+    /// Callers whose leaving was lost on its way.
+    unheard: usize,
 }
 
 /// Runs a plan in `folder`; the error is the first invariant that did not hold.
@@ -109,7 +111,7 @@ impl Run {
         }
         let summary =
             Summary { questions: 0, answered: 0, failed: 0, simulated: Duration::ZERO, fingerprint: 0 };
-        Self { sim, world, seen: DefaultHasher::new(), summary, begun: Instant::now() }
+        Self { sim, world, seen: DefaultHasher::new(), summary, begun: Instant::now(), unheard: 0 }
     }
 
     /// One step, and a look at everything behind it. True when all clients have ended.
@@ -122,6 +124,7 @@ impl Run {
         for asked in self.world.asked.take() {
             (self.sim.elapsed(), asked.got.status, asked.got.body.len()).hash(&mut self.seen);
             self.summary.questions += 1;
+            self.unheard += usize::from(asked.left_unheard(&watch));
             self.summary.answered += usize::from(asked.got.status == Some(200));
             self.summary.failed += usize::from(asked.got.status.is_some_and(|status| status != 200));
             if let Some(fault) = asked.fault(&self.world, &watch) {
@@ -222,8 +225,8 @@ impl Run {
         self.until(ONLINE_WITHIN, |run, _| run.all_online())?;
         self.world.enter(Phase::Healed);
         self.until(ONLINE_WITHIN, |_, ended| ended.then_some(()).ok_or_else(|| "all clients end".into()))?;
-        let within = if self.world.plan.loses_hang_ups() { GIVEN_UP_WITHIN } else { QUIET_WITHIN };
-        self.until(within, |run, _| unrest(&run.world).map_or(Ok(()), Err))
+        self.until(QUIET_WITHIN, |run, _| unrest(&run.world, run.unheard).map_or(Ok(()), Err))?;
+        self.until(GIVEN_UP_WITHIN, |run, _| unrest(&run.world, 0).map_or(Ok(()), Err))
     }
 
     /// Everybody stops, in time and with nothing left behind; the programs see to that themselves.

@@ -163,8 +163,8 @@ impl Watch {
 }
 
 /// What is not yet as it must be when everything is quiet: each agent at one gateway, each camera over its agent's present link,
-/// no question open, no work on one.
-pub(crate) fn unrest(world: &World) -> Option<String> {
+/// no question open but for callers who left `unheard`, no work on one that is not.
+pub(crate) fn unrest(world: &World, unheard: usize) -> Option<String> {
     let registries: Vec<Registry> = (0..world.plan.gateways).filter_map(|n| world.registry(n)).collect();
     for camera in &world.cameras {
         let served: Vec<_> = registries
@@ -179,11 +179,12 @@ pub(crate) fn unrest(world: &World) -> Option<String> {
             return Some(format!("{camera} is served by {}, and its agent is {present:?}", link.id()));
         }
     }
-    for registry in &registries {
-        let open: usize = registry.links().iter().map(|link| link.open_calls()).sum();
-        if open > 0 {
-            return Some(format!("{open} questions are open that nobody asks"));
-        }
+    let links = registries.iter().flat_map(Registry::links);
+    let open: usize = links.map(|link| link.open_calls()).sum();
+    if open > 0 {
+        return (open > unheard).then(|| {
+            format!("{open} questions are open that nobody asks, and {unheard} callers left unheard")
+        });
     }
     let jobs = (0..world.plan.agents.len()).map(|agent| (agent, world.jobs(agent)));
     let working = jobs.filter(|(_, jobs)| *jobs > 0).collect::<Vec<_>>();
