@@ -38,7 +38,8 @@ pub(super) async fn measure(
     for round in 0..=rounds {
         let quiet = ask(&mut caller, camera).await?;
         let calm = gateway.resident()?;
-        let slow = Reader::open(gateway, source(40_001), camera.as_str(), "").await?.read_slowly();
+        let slow =
+            Reader::open(gateway, source(40_001), camera.as_str(), "").await?.read_slowly(Duration::ZERO);
         let slowed = ask(&mut caller, camera).await?;
         report.check(!slow.is_over(), "a slow reader was cut off");
         // The first round is not counted: what is allocated once is allocated then.

@@ -110,7 +110,9 @@ impl Crowd {
         }
         while let Some(opened) = opening.join_next().await {
             let (reader, marker) = opened?;
-            readers.push(reader?.read_slowly());
+            // Spread over the second: reading all at once, they would be a burst of this program's own work.
+            let phase = Duration::from_secs(1).mul_f64(readers.len() as f64 / clients as f64);
+            readers.push(reader?.read_slowly(phase));
             answers.push(logs.take(&marker).ok_or_else(|| Failure::new("an agent was not asked"))?);
         }
         Ok(Self { readers, answers })

@@ -42,7 +42,7 @@ pub(super) async fn measure(
         let mut reader = Reader::open(gateway, source(41_000 + n), &long_camera(n), &marker).await?;
         let progress = logs.take(&marker).ok_or_else(|| Failure::new("the agent was not asked"))?;
         let slow = if n % 4 == 3 {
-            let slow = reader.read_slowly();
+            let slow = reader.read_slowly(Duration::ZERO);
             sleep(Duration::from_millis(rng.random_range(200..2_000))).await;
             Hanging::Slow(slow)
         } else {

@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     task::JoinHandle,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
 
 use crate::{
@@ -74,10 +74,10 @@ impl Reader {
         Ok(got)
     }
 
-    /// Reads slowly until it is aborted; ends by itself only when the gateway ends the answer.
-    pub(super) fn read_slowly(mut self) -> Slow {
+    /// Reads slowly, beginning in `phase` of a second, until it is aborted; ends by itself only when the gateway ends the answer.
+    pub(super) fn read_slowly(mut self, phase: Duration) -> Slow {
         Slow(tokio::spawn(async move {
-            let mut second = interval(Duration::from_secs(1));
+            let mut second = interval_at(Instant::now() + phase, Duration::from_secs(1));
             second.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 second.tick().await;
