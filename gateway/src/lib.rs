@@ -13,7 +13,7 @@
 //! - [`relay`]: asks a camera, with one deadline.
 //! - [`registry`]: who is connected.
 //! - [`link`]: one connected agent: its pump, outbox and pending questions.
-//! - `stop`: how everything ends.
+//! - `stop`: how everything ends; `memory`: what a crowd leaves behind is given back.
 //! - [`config`], [`clock`] and [`metrics`] serve all of them; only this file reads the whole configuration.
 //!
 //! # The path of a request
