@@ -1,14 +1,18 @@
 //! A camera's log: a page of it, or all of it as a stream, from the camera itself, with what the answer covers.
 
+pub mod text;
+
 use std::{sync::Arc, time::Duration};
 
 use oriel_proto::{
-    Body, Call, CameraId, Failure, FailureCode, Items, LoggedEvent, Timestamp, Trailer,
+    Call, CameraId, Failure, FailureCode, Timestamp,
     call::{EventsCall, EventsTrailer, Order},
-    event::LossReason,
+    event::{LossReason, Position},
+    list::{EventView, ListError, read_events},
 };
 use tokio::time::Instant;
 
+use self::text::Text;
 use crate::{
     link::Piece,
     relay::{
@@ -19,6 +23,9 @@ use crate::{
 
 /// Pieces that one page may come in: far more than any honest agent needs for the largest page.
 const PIECES: usize = 4_096;
+
+/// How much longer events are in JSON than in a frame, mostly.
+const GROWTH: usize = 2;
 
 /// A page, as all who asked for it at the same time get it.
 type Answer = Result<Arc<Page>, RelayError>;
@@ -35,7 +42,9 @@ pub struct Events {
 #[derive(Debug)]
 pub struct Page {
     /// The events in the order asked for.
-    pub events: Vec<LoggedEvent>,
+    pub events: Text,
+    /// The place of the last one.
+    pub last: Option<Position>,
     /// Whether more lie in the range.
     pub more: bool,
     /// What the page says something about, and what it cannot.
@@ -97,7 +106,7 @@ impl Events {
     ) -> Result<EventStream, RelayError> {
         let mut question = Question::new(camera.clone(), Call::Events(call.clone()), deadline);
         let answer = self.relay.ask(&mut question).await?;
-        Ok(EventStream { waited: answer.waited, answer, call, last: None, count: 0 })
+        Ok(EventStream::new(answer, call))
     }
 
     /// Waits for a camera to connect, `within` at most; gives the time that it took.
@@ -138,14 +147,15 @@ async fn whole_page(
 }
 
 async fn collect(answer: Answering, call: &EventsCall) -> Result<Page, RelayError> {
-    let waited = answer.waited;
-    let mut stream = EventStream { waited, answer, call: call.clone(), last: None, count: 0 };
-    let mut events = Vec::new();
+    let mut stream = EventStream::new(answer, call.clone());
+    let mut piece = stream.next().await?;
+    let mut events = Text::of(stream.answer.camera(), GROWTH * piece.frame().len());
     for _ in 0..PIECES {
-        match stream.next().await? {
-            Part::Events(mut more) => events.append(&mut more),
-            Part::End { more, coverage } => return Ok(Page { events, more, coverage, waited }),
+        if let Some(Finish { more, coverage }) = stream.read(&piece, |event| events.push(event))? {
+            let EventStream { waited, last, .. } = stream;
+            return Ok(Page { events, last, more, coverage, waited });
         }
+        piece = stream.next().await?;
     }
     Err(wrong_answer())
 }
@@ -155,45 +165,55 @@ async fn collect(answer: Answering, call: &EventsCall) -> Result<Page, RelayErro
 pub struct EventStream {
     /// From the question to the camera's first word.
     pub waited: Duration,
+    /// The place of the last event.
+    pub last: Option<Position>,
     answer: Answering,
     call: EventsCall,
-    /// The time of the last event.
-    last: Option<Timestamp>,
     count: u64,
 }
 
-/// A part of a log.
+/// How a log ends.
 #[derive(Debug)]
-pub enum Part {
-    /// Events in the order asked for.
-    Events(Vec<LoggedEvent>),
-    /// There is nothing behind this.
-    End {
-        /// Whether more events lie in the range.
-        more: bool,
-        /// What the answer says something about, and what it cannot.
-        coverage: Vec<Coverage>,
-    },
+pub struct Finish {
+    /// Whether more events lie in the range.
+    pub more: bool,
+    /// What the answer says something about, and what it cannot.
+    pub coverage: Vec<Coverage>,
 }
 
 impl EventStream {
-    /// The next part, as it comes; nothing comes behind [`Part::End`].
-    pub async fn next(&mut self) -> Result<Part, RelayError> {
-        match self.answer.next().await? {
-            Piece::Body(Body::Items(Items::Events(events))) => {
-                self.count += events.len() as u64;
-                if self.call.limit.is_some_and(|limit| self.count > limit) {
-                    return Err(wrong_answer());
-                }
-                self.last = events.last().map(|last| last.event.at).or(self.last);
-                Ok(Part::Events(events))
-            }
-            Piece::End(Trailer::Events(trailer)) => {
-                let coverage = coverage(&self.call, self.last, &trailer);
-                Ok(Part::End { more: trailer.more, coverage })
-            }
-            _ => Err(wrong_answer()),
-        }
+    const fn new(answer: Answering, call: EventsCall) -> Self {
+        Self { waited: answer.waited, last: None, answer, call, count: 0 }
+    }
+
+    /// The next piece, as it comes; nothing comes behind the one that has an end.
+    pub async fn next(&mut self) -> Result<Piece, RelayError> {
+        self.answer.next().await
+    }
+
+    /// Gives the events of a piece to `each`, in the order asked for; then the end, if the piece has it. After an error the events of
+    /// this piece count for nothing.
+    pub fn read(
+        &mut self,
+        piece: &Piece,
+        mut each: impl FnMut(&EventView<'_>),
+    ) -> Result<Option<Finish>, RelayError> {
+        let (last, count) = (&mut self.last, &mut self.count);
+        let read = read_events(piece.frame(), |event| {
+            (*last, *count) = (Some(event.position()), *count + 1);
+            each(event);
+        });
+        let trailer = match read {
+            Ok(_) if self.call.limit.is_some_and(|limit| self.count > limit) => return Err(wrong_answer()),
+            Ok(trailer) => trailer,
+            Err(ListError::OtherContent) => return Err(wrong_answer()),
+            Err(error) => return Err(self.answer.unreadable(piece, &error)),
+        };
+        let finish = |trailer: EventsTrailer| Finish {
+            more: trailer.more,
+            coverage: coverage(&self.call, self.last.map(|last| last.at), &trailer),
+        };
+        Ok(trailer.map(finish))
     }
 }
 

@@ -8,7 +8,7 @@ pub mod shared;
 
 use std::{sync::Arc, time::Duration};
 
-use oriel_proto::{Call, CameraId, Failure, FailureCode, SessionId};
+use oriel_proto::{Call, CameraId, Failure, FailureCode, SessionId, codec::outline, list::ListError};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -100,6 +100,7 @@ impl RelayError {
 /// An answer whose first piece has come.
 #[derive(Debug)]
 pub struct Answering {
+    camera: CameraId,
     ticket: Ticket,
     first: Option<Piece>,
     /// From the question to the first piece.
@@ -137,7 +138,12 @@ impl Relay {
         self.metrics.calls.get_or_create(&OutcomeLabels { outcome }).inc();
         let waited = start.elapsed();
         self.metrics.call_seconds.observe(waited.as_secs_f64());
-        result.map(|(ticket, first)| Answering { ticket, first: Some(first), waited })
+        result.map(|(ticket, first)| Answering {
+            camera: question.camera.clone(),
+            ticket,
+            first: Some(first),
+            waited,
+        })
     }
 
     /// Why somebody got no answer in time: nobody was there to answer, or the camera took too long, and then it is made sure that
@@ -197,7 +203,18 @@ async fn put(link: &Link, question: &Question) -> Result<(Ticket, Piece), RelayE
 }
 
 impl Answering {
-    /// The next piece; after [`Piece::End`] there is none.
+    /// Whose answer it is.
+    pub const fn camera(&self) -> &CameraId {
+        &self.camera
+    }
+
+    /// A piece of it cannot be read; gives what that means for the question.
+    pub fn unreadable(&self, piece: &Piece, why: &ListError) -> RelayError {
+        let tag = outline(piece.frame()).map_or("", |outline| outline.tag);
+        before_the_first(self.ticket.unreadable(&format!("unreadable {tag} frame: {why}")))
+    }
+
+    /// The next piece; after [`Piece::Last`] there is none.
     pub async fn next(&mut self) -> Result<Piece, RelayError> {
         if let Some(first) = self.first.take() {
             return Ok(first);

@@ -121,6 +121,11 @@ fn reply(id: RequestId, body: Vec<Body>) -> AgentFrame {
     AgentFrame::Reply { id, answer: Answer { body, trailer: Trailer::Nothing {} } }
 }
 
+/// A Reply as its asker gets it.
+fn whole(id: RequestId, body: Vec<Body>) -> Piece {
+    Piece::Last(encode(&reply(id, body)).expect("it fits").into())
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_reaches_the_one_who_asked() {
     let mut pair = Pair::new().await;
@@ -129,9 +134,8 @@ async fn an_answer_reaches_the_one_who_asked() {
     assert_eq!((one.id, two.id), (first.id(), second.id()));
     pair.say(&reply(two.id, vec![bytes(2)])).await;
     pair.say(&reply(one.id, vec![bytes(1)])).await;
-    assert_eq!(first.next().await, Ok(Piece::Body(bytes(1))));
-    assert_eq!(second.next().await, Ok(Piece::Body(bytes(2))));
-    assert_eq!(second.next().await, Ok(Piece::End(Trailer::Nothing {})));
+    assert_eq!(first.next().await, Ok(whole(one.id, vec![bytes(1)])));
+    assert_eq!(second.next().await, Ok(whole(two.id, vec![bytes(2)])));
     assert_eq!(pair.link.open_calls(), 0);
 }
 
@@ -172,7 +176,7 @@ async fn a_late_answer_reaches_nobody_and_is_counted() {
     assert_eq!(pair.frame().await, GatewayFrame::Cancel { id });
     let other = pair.request().await.id;
     pair.say(&reply(other, vec![bytes(9)])).await;
-    assert_eq!(next.next().await, Ok(Piece::Body(bytes(9))));
+    assert_eq!(next.next().await, Ok(whole(other, vec![bytes(9)])));
     assert_eq!(pair.metrics.late_frames.get(), 1);
 }
 
@@ -283,7 +287,7 @@ async fn a_retired_link_finishes_its_answers_first() {
     let id = pair.request().await.id;
     pair.link.retire(10 * SECOND, Close::Superseded);
     pair.say(&reply(id, vec![])).await;
-    assert_eq!(ticket.next().await, Ok(Piece::End(Trailer::Nothing {})));
+    assert_eq!(ticket.next().await, Ok(whole(id, vec![])));
     assert_eq!(pair.close_code().await, Close::Superseded.code());
 }
 
@@ -323,8 +327,8 @@ async fn a_link_that_cannot_write_still_reads() {
         .collect();
     tokio::time::advance(SECOND).await;
     let last = tickets.pop().expect("one");
-    let frame = encode(&reply(last.id(), vec![bytes(100)])).expect("it fits");
-    agent.send(Message::Binary(frame.into())).await.expect("it is read");
+    let answer = whole(last.id(), vec![bytes(100)]);
+    agent.send(Message::Binary(answer.frame().clone())).await.expect("it is read");
     let mut last = last;
-    assert_eq!(timeout(SECOND, last.next()).await.expect("in time"), Ok(Piece::Body(bytes(100))));
+    assert_eq!(timeout(SECOND, last.next()).await.expect("in time"), Ok(answer));
 }

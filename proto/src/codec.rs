@@ -6,7 +6,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    event::Event,
+    call::Trailer,
+    event::{Data, Event},
     frame::{AgentFrame, Digest, GatewayFrame},
     id::RequestId,
     limits::{FRAME_BYTES, WORD_BYTES},
@@ -172,6 +173,16 @@ pub fn decode_outlined<F: Frame>(bytes: &[u8], outline: Outline<'_>) -> Result<F
         },
         None => Violation::WrongFields.into(),
     })
+}
+
+/// The trailer that `bytes` hold, which stood in a well-formed frame.
+pub(crate) fn trailer(bytes: &[u8]) -> Option<Trailer> {
+    rmp_serde::from_slice(bytes).ok()
+}
+
+/// The data of an event that `bytes` hold, which stood in a well-formed frame.
+pub(crate) fn data(bytes: &[u8]) -> Option<Data> {
+    crate::event::lenient_data(&mut rmp_serde::Deserializer::from_read_ref(bytes)).ok()
 }
 
 /// The most bytes of a reason that came of a stranger's frame: it goes into logs and answers.

@@ -6,6 +6,7 @@ mod filter;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
+pub(crate) use self::data::lenient as lenient_data;
 pub use self::{data::Data, filter::EventFilter};
 use crate::{
     id::{Epoch, EventId},

@@ -21,6 +21,7 @@ pub mod frame;
 pub mod id;
 pub mod image;
 pub mod limits;
+pub mod list;
 mod scan;
 pub mod secret;
 mod text;

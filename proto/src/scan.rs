@@ -11,6 +11,8 @@ pub struct Outline<'a> {
     pub tag: &'a str,
     /// The question that it belongs to.
     pub id: Option<RequestId>,
+    /// Its place among the pieces of an answer.
+    pub n: Option<u64>,
 }
 
 /// Checks that `bytes` are exactly one map of one entry from a name to a map of fields, that no declared length exceeds what is
@@ -21,50 +23,68 @@ pub(crate) fn outline(bytes: &[u8]) -> Result<Outline<'_>, Violation> {
     let Token::Str(tag) = scanner.token()? else { return Err(Violation::NotAFrame) };
     let tag = std::str::from_utf8(tag).map_err(|_| Violation::NotAFrame)?;
     let Token::Map(fields) = scanner.token()? else { return Err(Violation::NotAFrame) };
-    let mut id = None;
+    let (mut id, mut n) = (None, None);
     for _ in 0..fields {
         let key = scanner.token()?;
-        let is_id = matches!(key, Token::Str(b"id"));
+        let name = if let Token::Str(name) = key { name } else { b"" };
         scanner.skip(key)?;
         let value = scanner.token()?;
-        if let (true, Token::Bin(uuid)) = (is_id, &value) {
-            id = Uuid::from_slice(uuid).ok().map(RequestId::from);
+        match (name, &value) {
+            (b"id", Token::Bin(uuid)) => id = Uuid::from_slice(uuid).ok().map(RequestId::from),
+            (b"n", value) => n = value.number(),
+            _ => {}
         }
         scanner.skip(value)?;
     }
-    if scanner.rest.is_empty() { Ok(Outline { tag, id }) } else { Err(Violation::Trailing) }
+    if scanner.rest.is_empty() { Ok(Outline { tag, id, n }) } else { Err(Violation::Trailing) }
 }
 
 /// Levels above the values of a frame's fields: the frame and its fields.
 const OUTER_LEVELS: usize = 2;
 
 /// One MessagePack marker and what belongs to it; of arrays and maps only the length.
-enum Token<'a> {
+#[derive(Clone, Copy)]
+pub(crate) enum Token<'a> {
+    Nil,
+    Uint(u64),
+    /// A negative number, or one that its writer took for signed.
+    Int(i64),
     Str(&'a [u8]),
     Bin(&'a [u8]),
     Array(usize),
     Map(usize),
-    Scalar,
+    /// A boolean, a float or an extension.
+    Other,
 }
 
 impl Token<'_> {
+    /// A number that is not negative, however its writer wrote it.
+    pub(crate) fn number(&self) -> Option<u64> {
+        match self {
+            Self::Uint(number) => Some(*number),
+            Self::Int(number) => u64::try_from(*number).ok(),
+            _ => None,
+        }
+    }
+
     /// How many values follow that belong to it; none when it is not a level of its own.
     const fn children(&self) -> Option<usize> {
         match self {
             Self::Array(n) => Some(*n),
             Self::Map(n) => Some(2 * *n),
-            Self::Str(_) | Self::Bin(_) | Self::Scalar => None,
+            _ => None,
         }
     }
 }
 
-struct Scanner<'a> {
-    rest: &'a [u8],
+/// Reads one token after the other.
+pub(crate) struct Scanner<'a> {
+    pub(crate) rest: &'a [u8],
 }
 
 impl<'a> Scanner<'a> {
     /// Passes over everything inside `token`, which has just been read, with a stack of fixed size.
-    fn skip(&mut self, token: Token<'_>) -> Result<(), Violation> {
+    pub(crate) fn skip(&mut self, token: Token<'_>) -> Result<(), Violation> {
         let mut open = [0_usize; DEPTH - OUTER_LEVELS];
         let mut level = 0;
         let mut children = token.children();
@@ -84,33 +104,37 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn token(&mut self) -> Result<Token<'a>, Violation> {
+    /// The next token.
+    pub(crate) fn token(&mut self) -> Result<Token<'a>, Violation> {
         let marker = self.take(1)?[0];
         Ok(match marker {
-            0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => Token::Scalar,
+            0x00..=0x7f => Token::Uint(marker.into()),
             0x80..=0x8f => self.map(usize::from(marker & 0x0f))?,
             0x90..=0x9f => self.array(usize::from(marker & 0x0f))?,
             0xa0..=0xbf => Token::Str(self.take(usize::from(marker & 0x1f))?),
+            0xc0 => Token::Nil,
+            0xc1 => return Err(Violation::NotMessagePack),
+            0xc2 | 0xc3 => Token::Other,
             0xc4..=0xc6 => Token::Bin(self.sized(marker - 0xc4)?),
-            0xd9..=0xdb => Token::Str(self.sized(marker - 0xd9)?),
             0xc7..=0xc9 => {
-                let length = self.length(marker - 0xc7)?;
-                self.scalar(length.saturating_add(1))?
+                let length = self.number(1 << (marker - 0xc7))?;
+                self.other(usize::try_from(length).unwrap_or(usize::MAX).saturating_add(1))?
             }
-            0xca | 0xce | 0xd2 => self.scalar(4)?,
-            0xcb | 0xcf | 0xd3 => self.scalar(8)?,
-            0xcc | 0xd0 => self.scalar(1)?,
-            0xcd | 0xd1 => self.scalar(2)?,
-            0xd4..=0xd8 => self.scalar(1 + (1 << (marker - 0xd4)))?,
+            0xca => self.other(4)?,
+            0xcb => self.other(8)?,
+            0xcc..=0xcf => Token::Uint(self.number(1 << (marker - 0xcc))?),
+            0xd0..=0xd3 => self.signed(1 << (marker - 0xd0))?,
+            0xd4..=0xd8 => self.other(1 + (1 << (marker - 0xd4)))?,
+            0xd9..=0xdb => Token::Str(self.sized(marker - 0xd9)?),
             0xdc | 0xdd => {
-                let length = self.length(marker - 0xdc + 1)?;
-                self.array(length)?
+                let length = self.number(2 << (marker - 0xdc))?;
+                self.array(usize::try_from(length).unwrap_or(usize::MAX))?
             }
             0xde | 0xdf => {
-                let length = self.length(marker - 0xde + 1)?;
-                self.map(length)?
+                let length = self.number(2 << (marker - 0xde))?;
+                self.map(usize::try_from(length).unwrap_or(usize::MAX))?
             }
-            0xc1 => return Err(Violation::NotMessagePack),
+            0xe0..=0xff => Token::Int(i64::from(marker.cast_signed())),
         })
     }
 
@@ -124,20 +148,25 @@ impl<'a> Scanner<'a> {
         if n <= self.rest.len() / 2 { Ok(Token::Map(n)) } else { Err(Violation::LyingLength) }
     }
 
-    fn scalar(&mut self, bytes: usize) -> Result<Token<'a>, Violation> {
-        self.take(bytes).map(|_| Token::Scalar)
+    fn other(&mut self, bytes: usize) -> Result<Token<'a>, Violation> {
+        self.take(bytes).map(|_| Token::Other)
     }
 
-    /// Bytes behind a length of 1, 2 or 4 bytes.
+    /// Bytes behind a length of `1 << width` bytes.
     fn sized(&mut self, width: u8) -> Result<&'a [u8], Violation> {
-        let length = self.length(width)?;
-        self.take(length)
+        let length = self.number(1 << width)?;
+        self.take(usize::try_from(length).unwrap_or(usize::MAX))
     }
 
-    /// A big-endian length of `1 << width` bytes.
-    fn length(&mut self, width: u8) -> Result<usize, Violation> {
-        let bytes = self.take(1 << width)?;
-        Ok(bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))
+    /// A big-endian number of `bytes` bytes.
+    fn number(&mut self, bytes: usize) -> Result<u64, Violation> {
+        Ok(self.take(bytes)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+
+    /// A big-endian number of `bytes` bytes in two's complement.
+    fn signed(&mut self, bytes: usize) -> Result<Token<'a>, Violation> {
+        let unused = 64 - 8 * bytes;
+        Ok(Token::Int(self.number(bytes)?.cast_signed() << unused >> unused))
     }
 
     fn take(&mut self, n: usize) -> Result<&'a [u8], Violation> {

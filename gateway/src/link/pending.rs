@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use oriel_proto::{
-    Failure, RequestId,
+    Failure, FailureCode, RequestId,
     limits::{CALLS, FIRST_CREDIT},
 };
 use tokio::sync::Notify;
@@ -29,6 +29,14 @@ pub enum CallError {
     /// The camera said that it has no answer.
     #[error(transparent)]
     Failed(#[from] Failure),
+}
+
+impl CallError {
+    /// The camera answered with something that cannot be read.
+    pub(super) fn unreadable(why: &str) -> Self {
+        let why = format!("the camera's answer cannot be read by this gateway: {why}");
+        Self::Failed(Failure::new(FailureCode::Internal, why))
+    }
 }
 
 /// The table of open questions; allocates with the first one.
@@ -64,16 +72,16 @@ impl Pending {
         }
     }
 
-    /// A Part, which costs its length in credit; false when nobody waits for it.
-    pub(super) fn part(&self, id: RequestId, frame: &[u8]) -> Result<bool, OverCredit> {
+    /// The `n`th Part, which costs its length in credit; false when nobody waits for it.
+    pub(super) fn part(&self, id: RequestId, n: u64, frame: &[u8]) -> Result<bool, OverCredit> {
         let slot = match &*self.lock() {
             Table::Open(slots) => slots.get(&id).cloned(),
             Table::Closed => None,
         };
-        slot.map_or(Ok(false), |slot| slot.push(frame).map(|()| true))
+        slot.map_or(Ok(false), |slot| slot.push(n, frame).map(|()| true))
     }
 
-    /// A Reply, Done or Fail; false when nobody waits for it.
+    /// A Reply or Done; false when nobody waits for it.
     pub(super) fn end(&self, id: RequestId, frame: &[u8]) -> bool {
         self.finish(id, End::Frame(Bytes::copy_from_slice(frame)))
     }
@@ -142,12 +150,14 @@ struct Gathered {
     end: Option<End>,
     /// Bytes that the sender may still send.
     credit: u32,
+    /// The number of the next Part.
+    next: u64,
 }
 
 /// The last that comes of an answer.
 #[derive(Debug)]
 pub(super) enum End {
-    /// A Reply, Done or Fail.
+    /// A Reply or Done.
     Frame(Bytes),
     /// No frame will come.
     Error(CallError),
@@ -155,7 +165,7 @@ pub(super) enum End {
 
 impl Default for Slot {
     fn default() -> Self {
-        let gathered = Gathered { parts: VecDeque::new(), end: None, credit: FIRST_CREDIT };
+        let gathered = Gathered { parts: VecDeque::new(), end: None, credit: FIRST_CREDIT, next: 0 };
         Self { state: Mutex::new(gathered), news: Notify::new() }
     }
 }
@@ -171,10 +181,14 @@ impl Slot {
         }
     }
 
-    fn push(&self, frame: &[u8]) -> Result<(), OverCredit> {
+    fn push(&self, n: u64, frame: &[u8]) -> Result<(), OverCredit> {
         let cost = u32::try_from(frame.len()).unwrap_or(u32::MAX);
         let mut state = self.lock();
+        if n != state.next {
+            return Err(OverCredit);
+        }
         state.credit = state.credit.checked_sub(cost).ok_or(OverCredit)?;
+        state.next += 1;
         // Copied: what came shares its memory with everything that was read along with it.
         state.parts.push_back(Bytes::copy_from_slice(frame));
         drop(state);

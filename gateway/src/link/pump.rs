@@ -228,12 +228,19 @@ impl<S: Socket> Pump<'_, S> {
 
     /// Answers go as they are to who waits for them; everything else is read here.
     fn frame<I: Inbox>(&mut self, outline: Outline<'_>, bytes: &[u8], inbox: &mut I) -> Result<(), End> {
-        let waited_for = match (outline.tag, outline.id) {
-            ("Part", Some(id)) => {
-                let part = self.link.0.pending.part(id, bytes);
-                part.map_err(|_| End::ByGateway(Close::OverCredit))?
+        let pending = &self.link.0.pending;
+        let waited_for = match (outline.tag, outline.id, outline.n) {
+            ("Part", Some(id), Some(n)) => {
+                pending.part(id, n, bytes).map_err(|_| End::ByGateway(Close::OverCredit))?
             }
-            ("Reply" | "Done" | "Fail", Some(id)) => self.link.0.pending.end(id, bytes),
+            ("Reply" | "Done", Some(id), _) => pending.end(id, bytes),
+            ("Fail", Some(id), _) => match decode_outlined(bytes, outline) {
+                Ok(AgentFrame::Fail(fail)) => pending.fail(id, fail.into_failure()),
+                _ => {
+                    self.unknown(outline.tag, Some(id));
+                    return Ok(());
+                }
+            },
             _ => return self.unasked(outline, bytes, inbox),
         };
         self.link.0.metrics.frames_in.inc();

@@ -23,7 +23,6 @@ pub use self::view::{Event, List, Stretch};
 use super::{App, inbound::Inbound, page, query::Query, reply};
 use crate::{
     access::{AccessError, Viewer},
-    events::is_complete,
     problem::Problem,
     store::{CameraRecord, Role},
 };
@@ -84,14 +83,8 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
     } else {
         let page = inbound.app.events.page(&id, &call, deadline).await;
         let page = page.map_err(|error| Problem::relay(error, &id))?;
-        let last = page.events.last().filter(|_| page.more);
-        let list = List {
-            events: page.events.iter().map(|event| Event::of(&id, event)).collect(),
-            next: last.and_then(|last| next(&query, &id, &call, last.position())),
-            complete: is_complete(&page.coverage),
-            coverage: page.coverage.iter().map(|stretch| Stretch::of(&id, stretch)).collect(),
-        };
-        (reply::json(&list)?, page.waited)
+        let next = page.last.filter(|_| page.more).and_then(|last| next(&query, &id, &call, last));
+        (reply::written(view::list(&id, &page, next))?, page.waited)
     };
     if let Some(timing) = timing(queued, waited) {
         response.headers_mut().insert("server-timing", timing);

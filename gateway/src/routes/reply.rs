@@ -37,12 +37,17 @@ pub(super) fn body(media_type: &'static str, body: impl Into<Vec<u8>>) -> Respon
     response
 }
 
-fn with_status(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
-    let json = serde_json::to_vec(value).map_err(|error| {
+/// 200 with a body that was written as JSON.
+pub(super) fn written(json: serde_json::Result<Vec<u8>>) -> Result<Response, Problem> {
+    let json = json.map_err(|error| {
         tracing::error!(%error, "answer not written");
         Problem::internal()
     })?;
-    let mut response = body("application/json", json);
+    Ok(body("application/json", json))
+}
+
+fn with_status(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
+    let mut response = written(serde_json::to_vec(value))?;
     *response.status_mut() = status;
     Ok(response)
 }

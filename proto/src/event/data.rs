@@ -15,7 +15,7 @@ pub type Data = Map<String, Value>;
 
 /// Reads a map in which bytes, extensions, text that is not UTF-8, NaN and infinities become nil and entries without a text key
 /// are left out: a careless agent must not lose its link, with the same event at its front again and again.
-pub(super) fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Data, D::Error> {
+pub(crate) fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Data, D::Error> {
     struct Facts;
     impl<'de> Visitor<'de> for Facts {
         type Value = Data;

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use futures_util::stream;
-use oriel_proto::{CameraId, call::EventsCall, event::Position};
+use oriel_proto::{CameraId, call::EventsCall};
 use serde::Serialize;
 use tokio::task::yield_now;
 use warp::{
@@ -13,10 +13,10 @@ use warp::{
     reply::Response,
 };
 
-use super::{super::chunks::Place, Event, Query, Stretch, Viewer};
+use super::{super::chunks::Place, Query, Stretch, Viewer};
 use crate::{
     access::AccessError,
-    events::{EventStream, Part, is_complete},
+    events::{EventStream, Finish, is_complete, text},
     relay::RelayError,
 };
 
@@ -59,11 +59,11 @@ struct End<'a> {
 impl Lines {
     /// The answer, whose body is made as it is taken.
     pub(super) fn into_response(self) -> Response {
-        let chunks = stream::unfold(Some((self, None, Place::default())), |state| async {
-            let (mut lines, mut last, place) = state?;
-            match lines.chunk(&mut last, &place).await {
+        let chunks = stream::unfold(Some((self, Place::default())), |state| async {
+            let (mut lines, place) = state?;
+            match lines.chunk(&place).await {
                 Ok((chunk, true)) => Some((Ok(chunk), None)),
-                Ok((chunk, false)) => Some((Ok(chunk), Some((lines, last, place)))),
+                Ok((chunk, false)) => Some((Ok(chunk), Some((lines, place)))),
                 Err(error) => {
                     tracing::info!(camera = %lines.camera, %error, "lines broke off");
                     // The connection ends with the error; what came before it is sent first.
@@ -77,43 +77,38 @@ impl Lines {
         response
     }
 
-    /// The next lines, and whether they are the last; `last` is the place of the last event so far.
-    async fn chunk(
-        &mut self,
-        last: &mut Option<Position>,
-        place: &Place,
-    ) -> Result<(Bytes, bool), BrokenOff> {
+    /// The next lines, and whether they are the last.
+    async fn chunk(&mut self, place: &Place) -> Result<(Bytes, bool), BrokenOff> {
         let next = async {
             place.free().await;
             self.stream.next().await
         };
-        let part = tokio::select! {
+        let piece = tokio::select! {
             biased;
             ended = self.viewer.ended() => return Err(ended.into()),
-            part = next => part?,
+            piece = next => piece?,
         };
-        match part {
-            Part::Events(events) => {
-                let mut lines = events.iter().map(|event| Event::of(&self.camera, event));
-                let chunk = place.take(|chunk| lines.try_for_each(|line| write_line(chunk, &line)))?;
-                *last = events.last().map(|event| event.position()).or(*last);
-                Ok((chunk, false))
-            }
-            Part::End { more, coverage } => {
-                let next = last.filter(|_| more);
-                let end = End {
-                    complete: is_complete(&coverage),
-                    coverage: coverage.iter().map(|stretch| Stretch::of(&self.camera, stretch)).collect(),
-                    next: next.and_then(|last| super::next(&self.query, &self.camera, &self.call, last)),
-                };
-                Ok((place.take(|chunk| write_line(chunk, &Last { end }))?, true))
-            }
-        }
+        let mut is_last = false;
+        let chunk = place.take(|chunk| {
+            let end = self.stream.read(&piece, |event| {
+                text::write(chunk, &self.camera, event);
+                chunk.push(b'\n');
+            })?;
+            is_last = end.is_some();
+            end.map_or(Ok(()), |end| self.write_last(chunk, end))
+        })?;
+        Ok((chunk, is_last))
     }
-}
 
-fn write_line(lines: &mut Vec<u8>, value: &impl Serialize) -> Result<(), serde_json::Error> {
-    serde_json::to_writer(&mut *lines, value)?;
-    lines.push(b'\n');
-    Ok(())
+    fn write_last(&self, chunk: &mut Vec<u8>, end: Finish) -> Result<(), BrokenOff> {
+        let next = self.stream.last.filter(|_| end.more);
+        let end = End {
+            complete: is_complete(&end.coverage),
+            coverage: Stretch::all(&self.camera, &end.coverage),
+            next: next.and_then(|last| super::next(&self.query, &self.camera, &self.call, last)),
+        };
+        serde_json::to_writer(&mut *chunk, &Last { end })?;
+        chunk.push(b'\n');
+        Ok(())
+    }
 }

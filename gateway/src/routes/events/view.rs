@@ -2,17 +2,17 @@
 
 use std::{borrow::Cow, fmt::Display};
 
-use oriel_proto::{CameraId, EventId, Kind, LoggedEvent, Severity};
+use oriel_proto::{CameraId, EventId, Kind, Severity};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::{
     clock::{self, Rfc3339},
-    events::{Coverage, CoveredBy},
+    events::{Coverage, CoveredBy, Page, is_complete},
 };
 
-/// A page of a log.
+/// A page of a log; [`list`] writes it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventList)]
 pub struct List<'a> {
@@ -26,7 +26,7 @@ pub struct List<'a> {
     pub(super) coverage: Vec<Stretch<'a>>,
 }
 
-/// An entry of a log.
+/// An entry of a log; [`text::write`](crate::events::text::write) writes it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Event<'a> {
     /// `<epoch>-<seq>`: unlike any other of this camera.
@@ -80,20 +80,21 @@ pub struct Stretch<'a> {
     missing: Option<Cow<'static, str>>,
 }
 
-impl<'a> Event<'a> {
-    pub(super) fn of(camera: &'a CameraId, logged: &'a LoggedEvent) -> Self {
-        let event = &logged.event;
-        Self {
-            id: logged.id(),
-            camera,
-            at: Rfc3339(event.at),
-            kind: &event.kind,
-            severity: &event.severity,
-            description: &event.description,
-            data: &event.data,
-            image_at: event.image_at.map(Rfc3339),
-        }
-    }
+/// A page as the JSON of a [`List`], around the events that have been written.
+pub(super) fn list(camera: &CameraId, page: &Page, next: Option<String>) -> serde_json::Result<Vec<u8>> {
+    let events = page.events.as_json();
+    // Room for one stretch and a cursor.
+    let mut json = Vec::with_capacity(events.len() + 512);
+    json.extend_from_slice(b"{\"events\":[");
+    json.extend_from_slice(events);
+    json.extend_from_slice(b"],\"next\":");
+    serde_json::to_writer(&mut json, &next)?;
+    json.extend_from_slice(b",\"complete\":");
+    serde_json::to_writer(&mut json, &is_complete(&page.coverage))?;
+    json.extend_from_slice(b",\"coverage\":");
+    serde_json::to_writer(&mut json, &Stretch::all(camera, &page.coverage))?;
+    json.push(b'}');
+    Ok(json)
 }
 
 fn shown<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
@@ -101,7 +102,11 @@ fn shown<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S:
 }
 
 impl<'a> Stretch<'a> {
-    pub(super) fn of(camera: &'a CameraId, stretch: &Coverage) -> Self {
+    pub(super) fn all(camera: &'a CameraId, coverage: &[Coverage]) -> Vec<Self> {
+        coverage.iter().map(|stretch| Self::of(camera, stretch)).collect()
+    }
+
+    fn of(camera: &'a CameraId, stretch: &Coverage) -> Self {
         let (source, missing) = match stretch.by {
             CoveredBy::Camera => (Some("camera"), None),
             CoveredBy::LostOnCamera => (None, Some("lost_on_camera")),
