@@ -26,7 +26,11 @@ impl Thread {
             // `<process>/task/<thread>`; where this cannot be done, the figures are worse than they should be.
             let link = std::fs::read_link("/proc/thread-self").unwrap_or_default();
             let thread = link.file_name().unwrap_or_default();
-            _ = Command::new("renice").args(["-n", "19", "-p"]).arg(thread).stdout(Stdio::null()).status();
+            _ = Command::new("chrt")
+                .args(["--idle", "--pid", "0"])
+                .arg(thread)
+                .stdout(Stdio::null())
+                .status();
         })
     }
 

@@ -61,7 +61,10 @@ use tokio::{
     sync::Semaphore,
     time::{MissedTickBehavior, interval, timeout},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
 use self::{
     access::{Access, AccessError},
@@ -207,8 +210,10 @@ impl Gateway {
             let (closed, cut) = (doors.closed.clone(), doors.cut.clone());
             app.tasks.spawn(self.metrics_server().run(listener, closed, cut));
         }
+        // A task, because the thread that waits here is none of the workers: each connection would have to cross over.
+        let serving = self.server().run(listeners.main, doors.closed.clone(), doors.cut.clone());
         tokio::select! {
-            () = self.server().run(listeners.main, doors.closed.clone(), doors.cut.clone()) => {}
+            _ = AbortOnDropHandle::new(tokio::spawn(serving)) => {}
             () = stop::stop(app, &doors, stop) => {}
         }
         doors.cut.cancel();

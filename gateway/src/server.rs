@@ -27,7 +27,7 @@ use warp::{
 };
 
 use self::{
-    admission::{Admission, Admitted},
+    admission::{Admission, Admitted, Permit},
     peer::Proxies,
     tls::Tls,
     version::{Ends, Versions},
@@ -81,10 +81,10 @@ impl Server {
                 accepted = accept(&listener) => accepted,
                 () = closed.cancelled() => break,
             };
+            let (closing, cut) = (closed.clone(), cut.clone());
             // Boxed: each future around it would keep room for two of it.
             let connection =
-                Box::pin(Arc::clone(&server).connection(Arc::clone(&http), closed.clone(), io, peer));
-            let connection = cut.clone().run_until_cancelled_owned(connection);
+                Box::pin(Arc::clone(&server).connection(Arc::clone(&http), closing, cut, io, peer));
             tasks.spawn(connection.instrument(debug_span!("connection", %peer)));
         }
         drop(listener);
@@ -97,29 +97,26 @@ impl Server {
         self: Arc<Self>,
         http: Arc<Versions>,
         closing: CancellationToken,
+        cut: CancellationToken,
         io: Io,
         peer: SocketAddr,
     ) {
         // Boxed, as what is over soon: the connection would keep its room as long as it lasts.
-        let Some(connection) = Box::pin(self.open(io, peer)).await else { return };
-        let Connection { io, admitted, secure } = connection;
-        let _permit = match admitted {
-            Admitted::Full(_place) => return Box::pin(refuse(io)).await,
-            Admitted::Yes(permit) => permit,
-        };
+        let opening = Box::pin(cut.run_until_cancelled(self.open(io, peer)));
+        let Some(Some(Connection { io, permit: _permit, secure })) = opening.await else { return };
         let spoke = Arc::new(Notify::new());
         let heard = Arc::clone(&spoke);
         let each = service_fn(move |request| {
             heard.notify_one();
             Arc::clone(&self).answer(request, peer, secure)
         });
-        let ends = Ends { spoke: &spoke, by: Instant::now() + HEADERS_WITHIN, closing: &closing };
+        let ends = Ends { spoke: &spoke, by: Instant::now() + HEADERS_WITHIN, closing: &closing, cut: &cut };
         if let Err(error) = http.serve(io, each, ends).await {
             tracing::debug!(%error, "connection ended");
         }
     }
 
-    /// Counts a connection and makes it secure.
+    /// Counts a connection and makes it secure; one that there is no room for is refused here.
     async fn open(&self, io: Io, peer: SocketAddr) -> Option<Connection> {
         let proxy = Proxies(&self.proxies).trusts(peer.ip());
         let admitted = self.admission.admit((!proxy).then_some(peer.ip()))?;
@@ -134,7 +131,13 @@ impl Server {
                 Err(_) => return None,
             },
         };
-        Some(Connection { io, admitted, secure: self.tls.is_some() })
+        match admitted {
+            Admitted::Yes(permit) => Some(Connection { io, permit, secure: self.tls.is_some() }),
+            Admitted::Full(_place) => {
+                refuse(io).await;
+                None
+            }
+        }
     }
 
     /// Answers one request: names it, hands it to the routes, and gives the answer its last touch.
@@ -163,7 +166,7 @@ impl Server {
 /// A connection whose first bytes may be read.
 struct Connection {
     io: Io,
-    admitted: Admitted,
+    permit: Permit,
     secure: bool,
 }
 

@@ -1,6 +1,6 @@
 //! Which lines of the log are written.
 
-use tracing::{Level, Metadata};
+use tracing::{Level, Metadata, level_filters::LevelFilter};
 use tracing_subscriber::{
     EnvFilter, Registry,
     filter::{FilterExt, filter_fn},
@@ -17,7 +17,9 @@ const OURS: [&str; 4] = ["oriel", "oriel_gateway", "oriel_proto", "camera_agent"
 /// Says what is wrong with `text`.
 pub fn log_filter<S: 'static>(text: &str) -> Result<impl Filter<S> + Send + Sync + 'static, String> {
     let told = EnvFilter::try_new(text).map_err(|why| why.to_string())?;
-    Ok(told.and(filter_fn(may_be_told)))
+    // Without the hint, every line that is not told would be made first.
+    let most = Filter::<S>::max_level_hint(&told).unwrap_or(LevelFilter::TRACE);
+    Ok(told.and(filter_fn(may_be_told).with_max_level_hint(most)))
 }
 
 /// Whether a line may be told if the filter wants it.
@@ -29,4 +31,16 @@ fn may_be_told(line: &Metadata<'_>) -> bool {
 /// Reads a filter of log lines and gives it back unchanged.
 pub(super) fn log_text(text: &str) -> Result<String, String> {
     log_filter::<Registry>(text).map(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_are_not_told_are_not_made() {
+        for (text, most) in [("info", LevelFilter::INFO), ("warn,oriel_gateway=debug", LevelFilter::DEBUG)] {
+            assert_eq!(log_filter::<Registry>(text).unwrap().max_level_hint(), Some(most), "{text}");
+        }
+    }
 }

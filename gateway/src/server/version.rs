@@ -49,6 +49,8 @@ pub(super) struct Ends<'a> {
     pub(super) by: Instant,
     /// Set when only what is open is still answered.
     pub(super) closing: &'a CancellationToken,
+    /// Set, later than that, when nothing is.
+    pub(super) cut: &'a CancellationToken,
 }
 
 impl Versions {
@@ -87,7 +89,9 @@ impl Versions {
             + Send
             + 'static,
     {
-        let is_one = timeout_at(ends.by, speaks_one(&io)).await??;
+        let first = timeout_at(ends.by, speaks_one(&io));
+        let Some(is_one) = ends.cut.run_until_cancelled(first).await else { return Ok(()) };
+        let is_one = is_one??;
         let wire = wire(io);
         // Boxed: each future around them would keep room for two of them.
         if is_one {
@@ -114,7 +118,8 @@ async fn speaks_one(io: &Io) -> io::Result<bool> {
     }
 }
 
-/// Drives a connection to its end, and has it `end` when that is asked for; one that does not speak in time is dropped.
+/// Drives a connection to its end, and has it `end` when that is asked for; one that does not speak in time is dropped, and so is
+/// what is still there at the cut. Each step asks for the closing alone: what is asked there, every step of every answer pays.
 async fn drive<C, E>(mut connection: Pin<Box<C>>, end: fn(Pin<&mut C>), ends: Ends<'_>) -> Result<(), E>
 where
     C: Future<Output = Result<(), E>>,
@@ -134,6 +139,7 @@ where
                 end(connection.as_mut());
                 open = false;
             }
+            () = ends.cut.cancelled(), if !open => return Ok(()),
         }
     }
 }
