@@ -62,9 +62,10 @@ fn answers() -> Vec<Vec<u8>> {
     };
     let answers = samples::agent().into_iter().filter_map(|(_, mut frame)| {
         match &mut frame {
-            AgentFrame::Reply { answer, .. } => answer.body.iter_mut().for_each(|body| match body {
-                Body::Items(items) => strip(items),
-                _ => {}
+            AgentFrame::Reply { answer, .. } => answer.body.iter_mut().for_each(|body| {
+                if let Body::Items(items) = body {
+                    strip(items);
+                }
             }),
             AgentFrame::Part { body: Body::Items(items), .. } => strip(items),
             AgentFrame::Part { .. } | AgentFrame::Done { .. } => {}
