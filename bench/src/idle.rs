@@ -1,7 +1,7 @@
 //! Idle: what a gateway keeps for a camera that is connected and silent, before and after its socket was busy.
 //!
 //! The gateway runs as a library in a process of its own, which gives freed memory back before it is measured: what is left is
-//! what is in use. Seen failing against a gateway whose sockets keep their codec while they are idle.
+//! what is in use.
 
 use std::{
     sync::{

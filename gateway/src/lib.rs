@@ -29,10 +29,10 @@
 //! 7. `link.rs` takes a ticket (`link/ticket.rs`) and puts the question into `link/outbox.rs`.
 //! 8. `link/pump.rs` encodes it and sends it down the socket. The agent's `session.rs` hands it to `jobs.rs`, which
 //!    reads the camera's `spool.rs` and answers.
-//! 9. `link/pump.rs` checks each frame of the answer and gives it to who waits in `link/pending.rs`; `link/ticket.rs` reads it
+//! 9. `link/pump.rs` checks each frame of the answer and gives it to who waits in `link/pending.rs`; `link/ticket.rs` hands it on
 //!    and allows the agent more.
-//! 10. `events.rs` gathers the pieces and says what they cover; `routes/events.rs` answers 200 with JSON, or
-//!     `problem.rs` says what went wrong.
+//! 10. `events.rs` reads the frames where they are, writes their events as JSON (`events/text.rs`) and says what they cover;
+//!     `routes/events.rs` answers 200 with that, or `problem.rs` says what went wrong.
 
 pub mod access;
 pub mod cameras;

@@ -1,6 +1,4 @@
 //! `oriel-impair half-open`: packets that vanish without a FIN, and who notices when.
-//!
-//! Seen failing with a gateway that does not ping when a call times out, and with gateway and agent that never count silence.
 
 use std::{
     thread,

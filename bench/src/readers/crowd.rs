@@ -20,6 +20,7 @@ use crate::{
     report::{Report, mebibytes, millis, seconds},
     stats::median,
     target::source,
+    thread::Thread,
 };
 
 /// How much memory the gateway may need for all of them.
@@ -95,27 +96,31 @@ pub(super) async fn measure(
 struct Crowd {
     readers: Vec<super::reader::Slow>,
     answers: Vec<Arc<Progress>>,
+    /// Where they read: they stand for other machines.
+    _thread: Thread,
 }
 
 impl Crowd {
     async fn gather(gateway: &Gateway, logs: &Logs, clients: usize, round: usize) -> Result<Self> {
+        let thread = Thread::start_behind_others()?;
         let (mut opening, mut readers, mut answers) = (JoinSet::new(), Vec::new(), Vec::new());
         for n in 0..clients {
             let (marker, camera) = (format!("slow-{round}-{n}"), long_camera(n));
             let (target, key) = (gateway.target.clone(), gateway.key.clone());
-            opening.spawn(async move {
-                let reader = Reader::open_at(&target, &key, source(50_000 + n), &camera, &marker);
-                (reader.await, marker)
-            });
+            // Spread over the second: reading all at once, they would be a burst of this program's own work.
+            let phase = Duration::from_secs(1).mul_f64(n as f64 / clients as f64);
+            let open = async move {
+                let reader = Reader::open_at(&target, &key, source(50_000 + n), &camera, &marker).await;
+                (reader.map(|reader| reader.read_slowly(phase)), marker)
+            };
+            opening.spawn_on(open, thread.handle());
         }
         while let Some(opened) = opening.join_next().await {
             let (reader, marker) = opened?;
-            // Spread over the second: reading all at once, they would be a burst of this program's own work.
-            let phase = Duration::from_secs(1).mul_f64(readers.len() as f64 / clients as f64);
-            readers.push(reader?.read_slowly(phase));
+            readers.push(reader?);
             answers.push(logs.take(&marker).ok_or_else(|| Failure::new("an agent was not asked"))?);
         }
-        Ok(Self { readers, answers })
+        Ok(Self { readers, answers, _thread: thread })
     }
 
     /// Waits until the buffers are full; the most memory that the gateway had meanwhile.
