@@ -9,7 +9,7 @@ const CROWD: i64 = 1_000;
 
 /// How long a crowd must be gone, in seconds: who comes back soon needs the memory again, and giving it back holds up everybody
 /// else for milliseconds.
-const GONE_FOR: u32 = 60;
+const GONE_FOR: u32 = 5;
 
 /// How many were there since memory was last given back.
 #[derive(Debug, Default)]
@@ -60,9 +60,9 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_given_back_once_when_a_crowd_has_been_gone_for_a_minute() {
+    fn memory_is_given_back_once_when_a_crowd_has_been_gone_for_five_seconds() {
         let counts = [5_000, 5_000, 5_000, 20].into_iter().chain([20; 150]);
-        assert_eq!(due(counts), [1, 63]);
+        assert_eq!(due(counts), [1, 8]);
     }
 
     #[test]
