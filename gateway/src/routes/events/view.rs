@@ -12,7 +12,7 @@ use crate::{
     events::{Coverage, CoveredBy, Page, is_complete},
 };
 
-/// A page of a log; [`list`] writes it.
+/// A page of a log, as `list` writes it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventList)]
 pub struct List<'a> {
