@@ -8,7 +8,7 @@ use oriel_proto::{
     Call, CameraId, Failure, FailureCode, Timestamp,
     call::{EventsCall, EventsTrailer, Order},
     event::{LossReason, Position},
-    list::{EventView, ListError, read_events},
+    view::{EventView, ViewError, read_events},
 };
 use tokio::time::Instant;
 
@@ -138,7 +138,7 @@ async fn whole_page(
     loop {
         let answer = relay.ask(question).await?;
         patience.begin();
-        match collect(answer, call).await {
+        match collect(answer, call, question.camera()).await {
             Err(RelayError::Interrupted) if question.may_repeat() => {}
             Err(RelayError::Interrupted) => return Err(RelayError::Offline),
             page => return page,
@@ -146,10 +146,10 @@ async fn whole_page(
     }
 }
 
-async fn collect(answer: Answering, call: &EventsCall) -> Result<Page, RelayError> {
+async fn collect(answer: Answering, call: &EventsCall, camera: &CameraId) -> Result<Page, RelayError> {
     let mut stream = EventStream::new(answer, call.clone());
     let mut piece = stream.next().await?;
-    let mut events = Text::of(stream.answer.camera(), GROWTH * piece.frame().len());
+    let mut events = Text::of(camera, GROWTH * piece.frame().len());
     for _ in 0..PIECES {
         if let Some(Finish { more, coverage }) = stream.read(&piece, |event| events.push(event))? {
             let EventStream { waited, last, .. } = stream;
@@ -206,8 +206,8 @@ impl EventStream {
         let trailer = match read {
             Ok(_) if self.call.limit.is_some_and(|limit| self.count > limit) => return Err(wrong_answer()),
             Ok(trailer) => trailer,
-            Err(ListError::OtherContent) => return Err(wrong_answer()),
-            Err(error) => return Err(self.answer.unreadable(piece, &error)),
+            Err(ViewError::OtherContent) => return Err(wrong_answer()),
+            Err(error) => return Err(self.answer.unreadable(piece, error)),
         };
         let finish = |trailer: EventsTrailer| Finish {
             more: trailer.more,

@@ -52,13 +52,14 @@ pub mod server;
 mod stop;
 pub mod store;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, panic::resume_unwind, sync::Arc, time::Duration};
 
 use oriel_proto::{AgentId, CameraId};
 use tokio::{
     net::TcpListener,
     signal::unix::Signal,
     sync::Semaphore,
+    task::JoinError,
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::{
@@ -213,7 +214,11 @@ impl Gateway {
         // A task, because the thread that waits here is none of the workers: each connection would have to cross over.
         let serving = self.server().run(listeners.main, doors.closed.clone(), doors.cut.clone());
         tokio::select! {
-            _ = AbortOnDropHandle::new(tokio::spawn(serving)) => {}
+            served = AbortOnDropHandle::new(tokio::spawn(serving)) => {
+                if let Some(Ok(panic)) = served.err().map(JoinError::try_into_panic) {
+                    resume_unwind(panic);
+                }
+            }
             () = stop::stop(app, &doors, stop) => {}
         }
         doors.cut.cancel();

@@ -6,9 +6,9 @@
 
 pub mod shared;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use oriel_proto::{Call, CameraId, Failure, FailureCode, SessionId, codec::outline, list::ListError};
+use oriel_proto::{Call, CameraId, Failure, FailureCode, SessionId, codec::outline};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,11 @@ impl Question {
     /// Asks `camera`; the first piece of the answer must come by `deadline`.
     pub const fn new(camera: CameraId, call: Call, deadline: Instant) -> Self {
         Self { camera, call, deadline, last: None, times: 0 }
+    }
+
+    /// Who is asked.
+    pub const fn camera(&self) -> &CameraId {
+        &self.camera
     }
 
     /// Whether it may be put again after its link has ended.
@@ -100,7 +105,6 @@ impl RelayError {
 /// An answer whose first piece has come.
 #[derive(Debug)]
 pub struct Answering {
-    camera: CameraId,
     ticket: Ticket,
     first: Option<Piece>,
     /// From the question to the first piece.
@@ -138,12 +142,7 @@ impl Relay {
         self.metrics.calls.get_or_create(&OutcomeLabels { outcome }).inc();
         let waited = start.elapsed();
         self.metrics.call_seconds.observe(waited.as_secs_f64());
-        result.map(|(ticket, first)| Answering {
-            camera: question.camera.clone(),
-            ticket,
-            first: Some(first),
-            waited,
-        })
+        result.map(|(ticket, first)| Answering { ticket, first: Some(first), waited })
     }
 
     /// Why somebody got no answer in time: nobody was there to answer, or the camera took too long, and then it is made sure that
@@ -203,13 +202,8 @@ async fn put(link: &Link, question: &Question) -> Result<(Ticket, Piece), RelayE
 }
 
 impl Answering {
-    /// Whose answer it is.
-    pub const fn camera(&self) -> &CameraId {
-        &self.camera
-    }
-
     /// A piece of it cannot be read; gives what that means for the question.
-    pub fn unreadable(&self, piece: &Piece, why: &ListError) -> RelayError {
+    pub fn unreadable(&self, piece: &Piece, why: impl fmt::Display) -> RelayError {
         let tag = outline(piece.frame()).map_or("", |outline| outline.tag);
         before_the_first(self.ticket.unreadable(&format!("unreadable {tag} frame: {why}")))
     }

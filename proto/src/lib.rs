@@ -21,11 +21,11 @@ pub mod frame;
 pub mod id;
 pub mod image;
 pub mod limits;
-pub mod list;
 mod scan;
 pub mod secret;
 mod text;
 pub mod time;
+pub mod view;
 
 pub use call::{Answer, Body, Call, Failure, FailureCode, Items, Trailer};
 pub use codec::{DecodeError, EncodeError, decode, encode};

@@ -2,13 +2,13 @@
 
 use std::io::Write as _;
 
-use oriel_proto::{CameraId, Timestamp, list::EventView};
+use oriel_proto::{CameraId, Timestamp, view::EventView};
 use serde::Serialize;
 
 use crate::clock::Rfc3339;
 
 /// Events as the values of a JSON array, without its brackets.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Text {
     camera: CameraId,
     json: Vec<u8>,
@@ -69,6 +69,3 @@ fn value<T: Serialize + ?Sized>(json: &mut Vec<u8>, name: &[u8], value: &T) {
     let written = serde_json::to_writer(json, value);
     debug_assert!(written.is_ok(), "text and JSON values are always JSON");
 }
-
-#[cfg(test)]
-mod tests;

@@ -122,3 +122,6 @@ impl<'a> Stretch<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,7 +46,7 @@ impl EventView<'_> {
 
 /// Why events cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ListError {
+pub enum ViewError {
     /// The frame answers another question than one for events.
     #[error("something other than events")]
     OtherContent,
@@ -59,34 +59,13 @@ pub enum ListError {
 pub fn read_events<'a>(
     frame: &'a [u8],
     mut each: impl FnMut(&EventView<'a>),
-) -> Result<Option<EventsTrailer>, ListError> {
+) -> Result<Option<EventsTrailer>, ViewError> {
     let mut reader = Reader(Scanner { rest: frame });
     match reader.variant("the frame")? {
-        b"Part" => {
-            let mut body = Once::new("body");
-            reader.fields("the Part", |reader, name| match name {
-                b"body" => body.set(reader.body(&mut each)?),
-                _ => reader.pass(),
-            })?;
-            body.get().map(|()| None)
-        }
-        b"Reply" => {
-            let mut answer = Once::new("answer");
-            reader.fields("the Reply", |reader, name| match name {
-                b"answer" => answer.set(reader.answer(&mut each)?),
-                _ => reader.pass(),
-            })?;
-            answer.get().map(Some)
-        }
-        b"Done" => {
-            let mut trailer = Once::new("trailer");
-            reader.fields("the Done", |reader, name| match name {
-                b"trailer" => trailer.set(reader.trailer()?),
-                _ => reader.pass(),
-            })?;
-            trailer.get().map(Some)
-        }
-        _ => Err(ListError::OtherContent),
+        b"Part" => reader.field("body", |reader| reader.body(&mut each)).map(|()| None),
+        b"Reply" => reader.field("answer", |reader| reader.answer(&mut each)).map(Some),
+        b"Done" => reader.field("trailer", Reader::trailer).map(Some),
+        _ => Err(ViewError::OtherContent),
     }
 }
 
@@ -101,12 +80,12 @@ impl<T> Once<T> {
         Self { name, value: None }
     }
 
-    fn set(&mut self, value: T) -> Result<(), ListError> {
-        self.value.replace(value).map_or(Ok(()), |_| Err(ListError::Field(self.name)))
+    fn set(&mut self, value: T) -> Result<(), ViewError> {
+        self.value.replace(value).map_or(Ok(()), |_| Err(ViewError::Field(self.name)))
     }
 
-    fn get(self) -> Result<T, ListError> {
-        self.value.ok_or(ListError::Field(self.name))
+    fn get(self) -> Result<T, ViewError> {
+        self.value.ok_or(ViewError::Field(self.name))
     }
 }
 
@@ -114,21 +93,21 @@ impl<T> Once<T> {
 struct Reader<'a>(Scanner<'a>);
 
 impl<'a> Reader<'a> {
-    fn token(&mut self, what: &'static str) -> Result<Token<'a>, ListError> {
-        self.0.token().map_err(|_| ListError::Field(what))
+    fn token(&mut self, what: &'static str) -> Result<Token<'a>, ViewError> {
+        self.0.token().map_err(|_| ViewError::Field(what))
     }
 
     /// Passes over one value.
-    fn pass(&mut self) -> Result<(), ListError> {
+    fn pass(&mut self) -> Result<(), ViewError> {
         let token = self.token("a field")?;
-        self.0.skip(token).map_err(|_| ListError::Field("a field"))
+        self.0.skip(token).map_err(|_| ViewError::Field("a field"))
     }
 
     /// The name of a value in a map of one entry.
-    fn variant(&mut self, what: &'static str) -> Result<&'a [u8], ListError> {
+    fn variant(&mut self, what: &'static str) -> Result<&'a [u8], ViewError> {
         match (self.token(what)?, self.token(what)?) {
             (Token::Map(1), Token::Str(name)) => Ok(name),
-            _ => Err(ListError::Field(what)),
+            _ => Err(ViewError::Field(what)),
         }
     }
 
@@ -136,68 +115,81 @@ impl<'a> Reader<'a> {
     fn fields(
         &mut self,
         what: &'static str,
-        mut read: impl FnMut(&mut Self, &'a [u8]) -> Result<(), ListError>,
-    ) -> Result<(), ListError> {
-        let Token::Map(fields) = self.token(what)? else { return Err(ListError::Field(what)) };
+        mut read: impl FnMut(&mut Self, &'a [u8]) -> Result<(), ViewError>,
+    ) -> Result<(), ViewError> {
+        let Token::Map(fields) = self.token(what)? else { return Err(ViewError::Field(what)) };
         for _ in 0..fields {
-            let Token::Str(name) = self.token(what)? else { return Err(ListError::Field(what)) };
+            let Token::Str(name) = self.token(what)? else { return Err(ViewError::Field(what)) };
             read(self, name)?;
         }
         Ok(())
     }
 
-    fn array(&mut self, what: &'static str) -> Result<usize, ListError> {
+    /// The one field of a map that is wanted.
+    fn field<T>(
+        &mut self,
+        wanted: &'static str,
+        mut read: impl FnMut(&mut Self) -> Result<T, ViewError>,
+    ) -> Result<T, ViewError> {
+        let mut value = Once::new(wanted);
+        self.fields("the frame", |reader, name| {
+            if name == wanted.as_bytes() { value.set(read(reader)?) } else { reader.pass() }
+        })?;
+        value.get()
+    }
+
+    fn array(&mut self, what: &'static str) -> Result<usize, ViewError> {
         match self.token(what)? {
             Token::Array(length) => Ok(length),
-            _ => Err(ListError::Field(what)),
+            _ => Err(ViewError::Field(what)),
         }
     }
 
-    fn text(&mut self, what: &'static str) -> Result<&'a str, ListError> {
+    fn text(&mut self, what: &'static str) -> Result<&'a str, ViewError> {
         match self.token(what)? {
-            Token::Str(text) => from_utf8(text).map_err(|_| ListError::Field(what)),
-            _ => Err(ListError::Field(what)),
+            Token::Str(text) => from_utf8(text).map_err(|_| ViewError::Field(what)),
+            _ => Err(ViewError::Field(what)),
         }
     }
 
-    fn number(&mut self, what: &'static str) -> Result<u64, ListError> {
-        self.token(what)?.number().ok_or(ListError::Field(what))
+    fn number(&mut self, what: &'static str) -> Result<u64, ViewError> {
+        self.token(what)?.number().ok_or(ViewError::Field(what))
     }
 
-    fn time(&mut self, what: &'static str) -> Result<Timestamp, ListError> {
-        self.optional_time(what)?.ok_or(ListError::Field(what))
+    fn time(&mut self, what: &'static str) -> Result<Timestamp, ViewError> {
+        self.optional_time(what)?.ok_or(ViewError::Field(what))
     }
 
-    fn optional_time(&mut self, what: &'static str) -> Result<Option<Timestamp>, ListError> {
+    fn optional_time(&mut self, what: &'static str) -> Result<Option<Timestamp>, ViewError> {
         Ok(Some(Timestamp::from_micros(match self.token(what)? {
             Token::Nil => return Ok(None),
             Token::Int(micros) => micros,
-            Token::Uint(micros) => i64::try_from(micros).map_err(|_| ListError::Field(what))?,
-            _ => return Err(ListError::Field(what)),
+            Token::Uint(micros) => i64::try_from(micros).map_err(|_| ViewError::Field(what))?,
+            _ => return Err(ViewError::Field(what)),
         })))
     }
 
-    fn epoch(&mut self) -> Result<Epoch, ListError> {
+    fn epoch(&mut self) -> Result<Epoch, ViewError> {
         match self.token("epoch")? {
             Token::Bin(uuid) => {
-                Uuid::from_slice(uuid).map(Epoch::from).map_err(|_| ListError::Field("epoch"))
+                Uuid::from_slice(uuid).map(Epoch::from).map_err(|_| ViewError::Field("epoch"))
             }
-            _ => Err(ListError::Field("epoch")),
+            _ => Err(ViewError::Field("epoch")),
         }
     }
 
-    fn data(&mut self) -> Result<Data, ListError> {
+    fn data(&mut self) -> Result<Data, ViewError> {
         let from = self.0.rest;
         let token = self.token("data")?;
         if matches!(token, Token::Nil | Token::Map(0)) {
             return Ok(Data::new());
         }
-        self.0.skip(token).map_err(|_| ListError::Field("data"))?;
-        codec::data(&from[..from.len() - self.0.rest.len()]).ok_or(ListError::Field("data"))
+        self.0.skip(token).map_err(|_| ViewError::Field("data"))?;
+        codec::data(&from[..from.len() - self.0.rest.len()]).ok_or(ViewError::Field("data"))
     }
 
     /// The events of a list, then its trailer.
-    fn answer(&mut self, each: &mut impl FnMut(&EventView<'a>)) -> Result<EventsTrailer, ListError> {
+    fn answer(&mut self, each: &mut impl FnMut(&EventView<'a>)) -> Result<EventsTrailer, ViewError> {
         let (mut bodies, mut trailer) = (Once::new("body"), Once::new("trailer"));
         self.fields("the answer", |reader, name| match name {
             b"body" => {
@@ -213,19 +205,19 @@ impl<'a> Reader<'a> {
         trailer.get()
     }
 
-    fn trailer(&mut self) -> Result<EventsTrailer, ListError> {
+    fn trailer(&mut self) -> Result<EventsTrailer, ViewError> {
         let from = self.0.rest;
         self.pass()?;
         match codec::trailer(&from[..from.len() - self.0.rest.len()]) {
             Some(Trailer::Events(trailer)) => Ok(trailer),
-            Some(_) => Err(ListError::OtherContent),
-            None => Err(ListError::Field("trailer")),
+            Some(_) => Err(ViewError::OtherContent),
+            None => Err(ViewError::Field("trailer")),
         }
     }
 
-    fn body(&mut self, each: &mut impl FnMut(&EventView<'a>)) -> Result<(), ListError> {
+    fn body(&mut self, each: &mut impl FnMut(&EventView<'a>)) -> Result<(), ViewError> {
         if self.variant("body")? != b"Items" || self.variant("body")? != b"Events" {
-            return Err(ListError::OtherContent);
+            return Err(ViewError::OtherContent);
         }
         for _ in 0..self.array("events")? {
             each(&self.logged_event()?);
@@ -233,7 +225,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn logged_event(&mut self) -> Result<EventView<'a>, ListError> {
+    fn logged_event(&mut self) -> Result<EventView<'a>, ViewError> {
         let (mut epoch, mut seq, mut event) = (Once::new("epoch"), Once::new("seq"), Once::new("event"));
         self.fields("a logged event", |reader, name| match name {
             b"epoch" => epoch.set(reader.epoch()?),
@@ -245,7 +237,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An event that has no identity yet.
-    fn event(&mut self) -> Result<EventView<'a>, ListError> {
+    fn event(&mut self) -> Result<EventView<'a>, ViewError> {
         let (mut at, mut kind, mut severity) = (Once::new("at"), Once::new("kind"), Once::new("severity"));
         let (mut description, mut data, mut image_at) =
             (Once::new("description"), Once::new("data"), Once::new("image_at"));

@@ -9,14 +9,14 @@ use oriel_proto::{
     call::EventsTrailer,
     codec::outline,
     decode, encode,
-    list::{EventView, ListError, read_events},
+    view::{EventView, ViewError, read_events},
 };
 use proptest::prelude::*;
 
 /// What a frame says of events: all of them, then the trailer.
 type Said = (Vec<LoggedEvent>, Option<EventsTrailer>);
 
-fn read(bytes: &[u8]) -> Result<Said, ListError> {
+fn read(bytes: &[u8]) -> Result<Said, ViewError> {
     let mut events = Vec::new();
     let trailer = read_events(bytes, |event| events.push(owned(event)))?;
     Ok((events, trailer))
@@ -80,7 +80,7 @@ proptest! {
     #[test]
     fn what_is_read_in_place_is_what_decoding_gives(frame in arbitrary::agent_frame()) {
         let bytes = encode(&frame).unwrap();
-        prop_assert_eq!(read(&bytes), said(frame).ok_or(ListError::OtherContent));
+        prop_assert_eq!(read(&bytes), said(frame).ok_or(ViewError::OtherContent));
     }
 }
 
@@ -135,7 +135,7 @@ fn a_field_that_comes_twice_is_refused() {
     event.push((twice, at));
     let bytes = written(&frame);
     assert!(decode::<AgentFrame>(&bytes).is_err());
-    assert_eq!(read(&bytes), Err(ListError::Field("seq")));
+    assert_eq!(read(&bytes), Err(ViewError::Field("seq")));
 }
 
 /// The value of a map's entry.
