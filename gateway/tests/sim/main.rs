@@ -4,7 +4,7 @@
 //! a run that fails prints the line that repeats it. `ORIEL_SEEDS` says how many seeds are run, `ORIEL_SEED` repeats one.
 //!
 //! Seen failing against gateways that were broken on purpose, each in the first 60 seeds: one that drops a Cancel when two wait
-//! already (in 4), one whose link takes a newer link's camera along when it leaves (in 7), and one that never counts silence (in 2).
+//! already (in 4), one whose link takes a newer link's camera along when it leaves (in 7), and one that never counts silence (in 3).
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what these helpers cannot do fails the test")]
