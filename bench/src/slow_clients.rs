@@ -50,7 +50,7 @@ pub(crate) struct SlowClients {
     #[arg(long, value_name = "N", default_value = "5000")]
     half: usize,
     /// Phases without and with the attack, in turn
-    #[arg(long, value_name = "N", default_value = "3")]
+    #[arg(long, value_name = "N", default_value = "5")]
     rounds: usize,
     /// Let everybody connect by TLS
     #[arg(long)]

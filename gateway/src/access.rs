@@ -1,7 +1,7 @@
 //! Who is asking, and what may they see: API keys, enrollment codes and agent tokens.
 //!
-//! Secrets are made and hashed here and kept only as hashes. Keys are held in memory, so that telling who asks costs a
-//! hash and a look-up; everything else asks the [`Store`]. A revocation takes effect the moment it is on disk: the
+//! Secrets are made and hashed here and kept only as hashes. Keys and agents' tokens are held in memory, so that telling
+//! who asks costs a hash and a look-up; everything else asks the [`Store`]. A revocation takes effect the moment it is on disk: the
 //! [`Viewer`]s and [`AgentGrant`]s that are in use end.
 
 mod agent;
@@ -15,6 +15,7 @@ mod ring;
 mod tests;
 mod throttle;
 mod token;
+mod tokens;
 mod viewer;
 
 use std::{
@@ -35,7 +36,7 @@ pub use self::{
     token::{TokenError, TokenKind},
     viewer::Viewer,
 };
-use self::{agent::Sessions, ring::Ring, throttle::Throttle};
+use self::{agent::Sessions, ring::Ring, throttle::Throttle, tokens::Tokens};
 use crate::store::Store;
 
 /// Tells who asks; clones share one memory.
@@ -50,6 +51,7 @@ struct Inner {
     clock: Clock,
     ring: Arc<Ring>,
     sessions: Arc<Sessions>,
+    tokens: Arc<Tokens>,
     throttle: Throttle,
     /// Whether the keys on disk may differ from those in memory.
     stale: AtomicBool,
@@ -73,17 +75,19 @@ impl Access {
                 clock,
                 ring: Arc::new(ring),
                 sessions: Arc::default(),
+                tokens: Arc::default(),
                 throttle: Throttle::new(),
                 stale: AtomicBool::new(false),
             }),
         })
     }
 
-    /// What should be done about once a second: takes over what another process changed about the keys, writes down when
-    /// agents were last seen, forgets addresses that have calmed down.
+    /// What should be done about once a second: takes over what another process changed about the keys and tokens, writes
+    /// down when agents were last seen, forgets addresses that have calmed down.
     pub async fn tick(&self) -> Result<(), AccessError> {
         self.inner.throttle.forget_calm();
         if self.inner.store.changed_elsewhere().await? {
+            self.inner.tokens.forget_all();
             self.inner.stale.store(true, Ordering::Relaxed);
         }
         if self.inner.stale.swap(false, Ordering::Relaxed)

@@ -143,6 +143,7 @@ impl Gateway {
         let lock = FolderLock::take(&config.data)?;
         let store = Store::open(&config.data)?;
         let access = Access::open(store.clone()).await?;
+        access.load_tokens().await?;
         let metrics = Arc::new(Metrics::default());
         let (registry, stopping) = (Registry::default(), CancellationToken::new());
         let cameras = Cameras::load(store.clone(), registry.clone()).await?;

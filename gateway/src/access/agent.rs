@@ -22,7 +22,7 @@ const TRIES: usize = 4;
 #[derive(Clone, Debug)]
 pub struct AgentGrant {
     /// The agent.
-    pub record: AgentRecord,
+    pub id: AgentId,
     /// A new token that the agent must be told: it came with the old one while a rotation is wanted.
     pub rotate: Option<Secret>,
     /// Fires when the agent is revoked: its links must end then.
@@ -63,7 +63,7 @@ impl Sessions {
 }
 
 impl Access {
-    /// Which agent holds this token. Using a rotated token for the first time ends the old one; coming with the old one
+    /// Which agent holds this token: from memory, or from disk for a token that is not there. Using a rotated token for the first time ends the old one; coming with the old one
     /// while a rotation is wanted makes a new token, to be delivered.
     ///
     /// Fails with `Malformed`, `Unknown`, `Revoked`, `Throttled` or `Store`.
@@ -72,16 +72,30 @@ impl Access {
             Ok(hash) => hash,
             Err(error) => return Err(self.failed(peer, error.into())),
         };
+        if let Some(id) = self.inner.tokens.find(&hash) {
+            return self.grant(id, None);
+        }
         for _ in 0..TRIES {
+            let asked = self.inner.tokens.edition();
             let Some(found) = self.inner.store.agent_by_token(hash).await? else { break };
             if found.revoked {
                 return Err(AccessError::Revoked);
             }
             if let Some(rotate) = self.go_on_rotating(&found, hash).await? {
-                return self.grant(found.record, rotate);
+                if found.used == UsedToken::Current {
+                    self.inner.tokens.remember(asked, [(hash, found.id)]);
+                }
+                return self.grant(found.id, rotate);
             }
         }
         Err(self.failed(peer, AccessError::Unknown))
+    }
+
+    /// Reads the tokens of all agents into memory, so that a fleet that comes back all at once asks nothing of the disk.
+    pub async fn load_tokens(&self) -> Result<(), AccessError> {
+        let asked = self.inner.tokens.edition();
+        self.inner.tokens.remember(asked, self.inner.store.agent_tokens().await?);
+        Ok(())
     }
 
     /// Takes the next step of a rotation, if there is one, and gives the token to deliver; `None` when another link of
@@ -91,7 +105,7 @@ impl Access {
         found: &AgentMatch,
         hash: TokenHash,
     ) -> Result<Option<Option<Secret>>, AccessError> {
-        let id = found.record.id;
+        let id = found.id;
         Ok(match found.used {
             UsedToken::Current => Some(None),
             UsedToken::New => self.inner.store.adopt_token(id, hash).await?.then_some(None),
@@ -102,12 +116,12 @@ impl Access {
         })
     }
 
-    fn grant(&self, record: AgentRecord, rotate: Option<Secret>) -> Result<AgentGrant, AccessError> {
-        let revoked = self.inner.sessions.came(record.id, self.inner.clock.now());
+    fn grant(&self, id: AgentId, rotate: Option<Secret>) -> Result<AgentGrant, AccessError> {
+        let revoked = self.inner.sessions.came(id, self.inner.clock.now());
         if revoked.is_cancelled() {
             return Err(AccessError::Revoked);
         }
-        Ok(AgentGrant { record, rotate, revoked })
+        Ok(AgentGrant { id, rotate, revoked })
     }
 
     /// Notes that an agent was connected until now; written down by the next [`Access::write_seen`].
@@ -138,7 +152,8 @@ impl Access {
     /// next one gets another. The old token works until a new one has been used once. Fails with `NotFound`.
     pub async fn rotate_agent(&self, id: AgentId) -> Result<Secret, AccessError> {
         let (secret, new) = token::make(TokenKind::Agent)?;
-        let begun = self.inner.store.rotate_token(id, new).await?;
+        let tokens = self.inner.tokens.clone();
+        let begun = self.inner.store.rotate_token(id, new, move |old| tokens.forget(&old)).await?;
         if begun { Ok(secret) } else { Err(AccessError::NotFound) }
     }
 

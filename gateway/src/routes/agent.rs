@@ -52,7 +52,7 @@ pub async fn connect(inbound: Inbound<Device>) -> Result<Response, Problem> {
     let permits = Arc::clone(&app.agent_permits);
     let permit = permits.try_acquire_owned().map_err(|_| Problem::overloaded("no room for another agent"))?;
     let tasks = app.tasks.clone();
-    let span = info_span!("agent", agent = %grant.record.id, peer = %peer.address);
+    let span = info_span!("agent", agent = %grant.id, peer = %peer.address);
     let opening = async move {
         let Ok(Ok(upgraded)) = timeout(UPGRADE_WITHIN, upgrade).await else { return };
         let Some((io, read)) = taken_back(upgraded) else { return };
@@ -145,7 +145,7 @@ async fn open(
 fn facts(grant: &AgentGrant, hello: &Hello, peer: std::net::SocketAddr) -> LinkFacts {
     LinkFacts {
         id: oriel_proto::SessionId::new(),
-        agent: grant.record.id,
+        agent: grant.id,
         instance: hello.instance,
         generation: hello.generation,
         features: hello.features.clone(),

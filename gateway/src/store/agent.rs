@@ -35,7 +35,7 @@ pub enum UsedToken {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentMatch {
     /// The agent.
-    pub record: AgentRecord,
+    pub id: AgentId,
     /// Which of its tokens it was.
     pub used: UsedToken,
     /// Whether the agent may no longer come.
@@ -67,12 +67,25 @@ impl Store {
     pub async fn agent_by_token(&self, token: TokenHash) -> Result<Option<AgentMatch>, StoreError> {
         let find = move |db: &Connection| {
             let mut statement = db.prepare_cached(
-                "SELECT *, CASE WHEN pending = ?1 THEN 2 WHEN pending IS NOT NULL THEN 1 ELSE 0 END AS used
+                "SELECT id, revoked_at, CASE WHEN pending = ?1 THEN 2 WHEN pending IS NOT NULL THEN 1 ELSE 0 END AS used
                  FROM agents WHERE token = ?1 OR pending = ?1",
             )?;
             Ok(statement.query_row([token.as_bytes()], read_match).optional()?)
         };
         self.readers.run(find).await
+    }
+
+    /// The tokens of all agents that are not revoked and not to get another one.
+    pub async fn agent_tokens(&self) -> Result<Vec<(TokenHash, AgentId)>, StoreError> {
+        let list = |db: &Connection| {
+            let mut statement = db.prepare_cached(
+                "SELECT token, id FROM agents WHERE revoked_at IS NULL AND pending IS NULL",
+            )?;
+            let tokens =
+                statement.query_map((), |row| Ok((row::hash(row, "token")?, row::id(row, "id")?)))?;
+            Ok(tokens.collect::<Result<_, _>>()?)
+        };
+        self.readers.run(list).await
     }
 
     /// Ends a rotation: the token of this hash is the only one from now on; false when it is not one that waits for that.
@@ -88,14 +101,24 @@ impl Store {
     }
 
     /// Begins a rotation, or begins it again: the token of hash `new` will replace the one in use once it is used; false
-    /// when there is no such agent.
-    pub async fn rotate_token(&self, id: AgentId, new: TokenHash) -> Result<bool, StoreError> {
+    /// when there is no such agent. Once that is on disk, `after` is called with the one in use, even when the caller has
+    /// gone.
+    pub async fn rotate_token(
+        &self,
+        id: AgentId,
+        new: TokenHash,
+        after: impl FnOnce(TokenHash) + Send + 'static,
+    ) -> Result<bool, StoreError> {
         let write = move |db: &Connection| {
-            let mut statement =
-                db.prepare_cached("UPDATE agents SET pending = ?2 WHERE id = ?1 AND revoked_at IS NULL")?;
-            Ok(statement.execute(params![id.as_uuid().as_bytes(), new.as_bytes()])? > 0)
+            let mut statement = db.prepare_cached(
+                "UPDATE agents SET pending = ?2 WHERE id = ?1 AND revoked_at IS NULL RETURNING token",
+            )?;
+            let in_use = |row: &Row<'_>| row::hash(row, "token");
+            Ok(statement.query_row(params![id.as_uuid().as_bytes(), new.as_bytes()], in_use).optional()?)
         };
-        self.writer.run(write, |_| ()).await
+        let tell = |in_use: &Option<TokenHash>| in_use.map(after).unwrap_or_default();
+        let in_use = self.writer.run(write, tell).await?;
+        Ok(in_use.is_some())
     }
 
     /// Goes on with a rotation for an agent that came with the token of hash `old`; false when that is no longer in use
@@ -213,5 +236,5 @@ fn read_match(row: &Row<'_>) -> rusqlite::Result<AgentMatch> {
         _ => UsedToken::Current,
     };
     let revoked = row::opt_time(row, "revoked_at")?.is_some();
-    Ok(AgentMatch { record: read(row)?, used, revoked })
+    Ok(AgentMatch { id: row::id(row, "id")?, used, revoked })
 }

@@ -134,7 +134,7 @@ impl Store {
 
 fn all_keys(db: &Connection) -> Result<Vec<(KeyRecord, TokenHash)>, StoreError> {
     let mut statement = db.prepare_cached("SELECT * FROM keys ORDER BY created_at, id")?;
-    let pair = |row: &Row<'_>| Ok((read(row)?, TokenHash::from_bytes(row.get("hash")?)));
+    let pair = |row: &Row<'_>| Ok((read(row)?, row::hash(row, "hash")?));
     let keys = statement.query_map((), pair)?.collect::<Result<_, _>>()?;
     Ok(keys)
 }

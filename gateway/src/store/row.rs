@@ -7,7 +7,7 @@ use rusqlite::{Row, types::Type};
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, TokenHash};
 
 /// A UUID from 16 bytes.
 pub(super) fn id<T: From<Uuid>>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
@@ -17,6 +17,11 @@ pub(super) fn id<T: From<Uuid>>(row: &Row<'_>, column: &str) -> rusqlite::Result
 /// A UUID from 16 bytes, or none.
 pub(super) fn opt_id<T: From<Uuid>>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>> {
     Ok(row.get::<_, Option<[u8; 16]>>(column)?.map(|bytes| Uuid::from_bytes(bytes).into()))
+}
+
+/// A hash from 32 bytes.
+pub(super) fn hash(row: &Row<'_>, column: &str) -> rusqlite::Result<TokenHash> {
+    row.get(column).map(TokenHash::from_bytes)
 }
 
 /// A time from microseconds.

@@ -104,6 +104,32 @@ async fn both_tokens_of_a_revoked_agent_are_told_so_also_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_fleet_that_comes_back_asks_nothing_of_the_disk() {
+    let world = World::new().await;
+    let enrolled = world.enrolled(&["porch"]).await;
+    let rotated = world.enrolled(&["yard"]).await;
+    world.access.rotate_agent(rotated.agent.id).await.unwrap();
+    let again = world.other_process().await;
+    again.load_tokens().await.unwrap();
+    again.inner.store.close().await;
+    assert_eq!(again.agent(enrolled.token.expose(), PEER).await.unwrap().id, enrolled.agent.id);
+    let asked = again.agent(rotated.token.expose(), PEER).await;
+    assert!(matches!(asked, Err(AccessError::Store(_))), "it is to get another token: {asked:?}");
+}
+
+#[tokio::test]
+async fn an_agent_that_another_process_revoked_is_let_in_no_more() {
+    let world = World::new().await;
+    let enrolled = world.enrolled(&["porch"]).await;
+    world.access.tick().await.unwrap();
+    world.access.agent(enrolled.token.expose(), PEER).await.unwrap();
+    let other = world.other_process().await;
+    other.revoke_agent(enrolled.agent.id).await.unwrap();
+    world.access.tick().await.unwrap();
+    assert!(matches!(token_of(&world, &enrolled.token).await, Err(AccessError::Revoked)));
+}
+
+#[tokio::test]
 async fn the_last_link_of_an_agent_is_written_down() {
     let world = World::new().await;
     let enrolled = world.enrolled(&["porch"]).await;

@@ -15,7 +15,7 @@ async fn a_code_gives_an_agent_its_token_and_cameras_once() {
     assert!(enrolled.cameras.iter().all(|camera| camera.agent == Some(enrolled.agent.id)));
     assert_eq!(world.store.cameras().await.unwrap(), enrolled.cameras);
     let grant = world.access.agent(enrolled.token.expose(), PEER).await.unwrap();
-    assert_eq!(grant.record, enrolled.agent);
+    assert_eq!(grant.id, enrolled.agent.id);
     let again = world.access.enroll(code.expose(), "box", PEER).await;
     assert!(matches!(again, Err(AccessError::Unknown)));
     assert_eq!(world.access.enrollments().await.unwrap(), []);

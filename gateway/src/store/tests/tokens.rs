@@ -19,9 +19,9 @@ async fn a_token_that_was_replaced_meanwhile_brings_no_new_one() {
     let (id, old) = agent_with_token(&store).await;
     let (new, newer) = (some_hash(), some_hash());
     assert!(!store.renew_token(id, old, some_hash()).await.unwrap(), "no rotation is wanted");
-    assert!(store.rotate_token(id, new).await.unwrap());
+    assert!(store.rotate_token(id, new, |_| ()).await.unwrap());
     assert!(store.adopt_token(id, new).await.unwrap());
-    assert!(store.rotate_token(id, newer).await.unwrap());
+    assert!(store.rotate_token(id, newer, |_| ()).await.unwrap());
     assert!(!store.renew_token(id, old, some_hash()).await.unwrap());
     assert_eq!(store.agent_by_token(old).await.unwrap(), None);
     assert_eq!(store.agent_by_token(new).await.unwrap().unwrap().used, UsedToken::Old);
@@ -33,7 +33,7 @@ async fn a_token_that_was_overtaken_meanwhile_is_not_adopted() {
     let (_folder, store) = opened();
     let (id, old) = agent_with_token(&store).await;
     let (overtaken, new) = (some_hash(), some_hash());
-    assert!(store.rotate_token(id, overtaken).await.unwrap());
+    assert!(store.rotate_token(id, overtaken, |_| ()).await.unwrap());
     assert!(store.renew_token(id, old, new).await.unwrap());
     assert!(!store.adopt_token(id, overtaken).await.unwrap());
     assert!(store.adopt_token(id, new).await.unwrap());
@@ -44,9 +44,9 @@ async fn a_revoked_agent_takes_no_further_step() {
     let (_folder, store) = opened();
     let (id, old) = agent_with_token(&store).await;
     let new = some_hash();
-    assert!(store.rotate_token(id, new).await.unwrap());
+    assert!(store.rotate_token(id, new, |_| ()).await.unwrap());
     store.revoke_agent(id, NOW, || ()).await.unwrap().unwrap();
     assert!(!store.renew_token(id, old, some_hash()).await.unwrap());
     assert!(!store.adopt_token(id, new).await.unwrap());
-    assert!(!store.rotate_token(id, some_hash()).await.unwrap());
+    assert!(!store.rotate_token(id, some_hash(), |_| ()).await.unwrap());
 }
