@@ -1,8 +1,8 @@
 //! Who is asking, and what may they see: API keys, enrollment codes and agent tokens.
 //!
 //! Secrets are made and hashed here and kept only as hashes. Keys and agents' tokens are held in memory, so that telling
-//! who asks costs a hash and a look-up; everything else asks the [`Store`]. A revocation takes effect the moment it is on disk: the
-//! [`Viewer`]s and [`AgentGrant`]s that are in use end.
+//! who asks costs a hash and a look-up; everything else asks the [`Store`]. A revocation takes effect the moment it is on
+//! disk: the [`Viewer`]s and [`AgentGrant`]s that are in use end.
 
 mod agent;
 mod clock;
@@ -15,7 +15,7 @@ mod ring;
 mod tests;
 mod throttle;
 mod token;
-mod tokens;
+mod token_cache;
 mod viewer;
 
 use std::{
@@ -36,7 +36,7 @@ pub use self::{
     token::{TokenError, TokenKind},
     viewer::Viewer,
 };
-use self::{agent::Sessions, ring::Ring, throttle::Throttle, tokens::Tokens};
+use self::{agent::Sessions, ring::Ring, throttle::Throttle, token_cache::TokenCache};
 use crate::store::Store;
 
 /// Tells who asks; clones share one memory.
@@ -51,7 +51,7 @@ struct Inner {
     clock: Clock,
     ring: Arc<Ring>,
     sessions: Arc<Sessions>,
-    tokens: Arc<Tokens>,
+    tokens: Arc<TokenCache>,
     throttle: Throttle,
     /// Whether the keys on disk may differ from those in memory.
     stale: AtomicBool,

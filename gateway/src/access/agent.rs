@@ -63,8 +63,8 @@ impl Sessions {
 }
 
 impl Access {
-    /// Which agent holds this token: from memory, or from disk for a token that is not there. Using a rotated token for the first time ends the old one; coming with the old one
-    /// while a rotation is wanted makes a new token, to be delivered.
+    /// Which agent holds this token: from memory, or from disk for one that is not there. Using a rotated token for the
+    /// first time ends the old one; coming with the old one while a rotation is wanted makes a new token, to be delivered.
     ///
     /// Fails with `Malformed`, `Unknown`, `Revoked`, `Throttled` or `Store`.
     pub async fn agent(&self, credential: &str, peer: IpAddr) -> Result<AgentGrant, AccessError> {

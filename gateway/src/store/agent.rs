@@ -67,7 +67,8 @@ impl Store {
     pub async fn agent_by_token(&self, token: TokenHash) -> Result<Option<AgentMatch>, StoreError> {
         let find = move |db: &Connection| {
             let mut statement = db.prepare_cached(
-                "SELECT id, revoked_at, CASE WHEN pending = ?1 THEN 2 WHEN pending IS NOT NULL THEN 1 ELSE 0 END AS used
+                "SELECT id, revoked_at,
+                     CASE WHEN pending = ?1 THEN 2 WHEN pending IS NOT NULL THEN 1 ELSE 0 END AS used
                  FROM agents WHERE token = ?1 OR pending = ?1",
             )?;
             Ok(statement.query_row([token.as_bytes()], read_match).optional()?)
@@ -116,7 +117,11 @@ impl Store {
             let in_use = |row: &Row<'_>| row::hash(row, "token");
             Ok(statement.query_row(params![id.as_uuid().as_bytes(), new.as_bytes()], in_use).optional()?)
         };
-        let tell = |in_use: &Option<TokenHash>| in_use.map(after).unwrap_or_default();
+        let tell = |in_use: &Option<TokenHash>| {
+            if let Some(in_use) = in_use {
+                after(*in_use);
+            }
+        };
         let in_use = self.writer.run(write, tell).await?;
         Ok(in_use.is_some())
     }

@@ -21,7 +21,9 @@ async fn a_token_that_was_replaced_meanwhile_brings_no_new_one() {
     assert!(!store.renew_token(id, old, some_hash()).await.unwrap(), "no rotation is wanted");
     assert!(store.rotate_token(id, new, |_| ()).await.unwrap());
     assert!(store.adopt_token(id, new).await.unwrap());
-    assert!(store.rotate_token(id, newer, |_| ()).await.unwrap());
+    let (tell, told) = tokio::sync::oneshot::channel();
+    assert!(store.rotate_token(id, newer, |in_use| tell.send(in_use).unwrap()).await.unwrap());
+    assert_eq!(told.await.unwrap(), new);
     assert!(!store.renew_token(id, old, some_hash()).await.unwrap());
     assert_eq!(store.agent_by_token(old).await.unwrap(), None);
     assert_eq!(store.agent_by_token(new).await.unwrap().unwrap().used, UsedToken::Old);
@@ -48,5 +50,7 @@ async fn a_revoked_agent_takes_no_further_step() {
     store.revoke_agent(id, NOW, || ()).await.unwrap().unwrap();
     assert!(!store.renew_token(id, old, some_hash()).await.unwrap());
     assert!(!store.adopt_token(id, new).await.unwrap());
-    assert!(!store.rotate_token(id, some_hash(), |_| ()).await.unwrap());
+    let (tell, told) = tokio::sync::oneshot::channel();
+    assert!(!store.rotate_token(id, some_hash(), |in_use| tell.send(in_use).unwrap()).await.unwrap());
+    assert!(told.await.is_err(), "nothing was rotated");
 }

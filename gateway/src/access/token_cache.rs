@@ -1,4 +1,4 @@
-//! Agents' tokens in memory.
+//! Agents' tokens in memory, so that letting an agent in asks nothing of the disk.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use crate::store::TokenHash;
 
 /// Whose each token is, of those that are good by themselves; one that takes part in a rotation is looked up on disk.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(RwLock<Held>);
+pub(super) struct TokenCache(RwLock<Held>);
 
 #[derive(Debug, Default)]
 struct Held {
@@ -24,13 +24,13 @@ struct Held {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Edition(u64);
 
-impl Tokens {
+impl TokenCache {
     /// The agent of this token.
     pub(super) fn find(&self, hash: &TokenHash) -> Option<AgentId> {
         self.read().agents.get(hash).copied()
     }
 
-    /// To be asked before the disk is.
+    /// The edition that what is read from disk from now on belongs to.
     pub(super) fn edition(&self) -> Edition {
         Edition(self.read().edition)
     }
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn what_was_read_before_something_was_forgotten_is_not_remembered() {
-        let (tokens, agent) = (Tokens::default(), AgentId::new());
+        let (tokens, agent) = (TokenCache::default(), AgentId::new());
         let [old, other] = [1, 2].map(|byte| TokenHash::from_bytes([byte; 32]));
         tokens.remember(tokens.edition(), [(old, agent)]);
         let asked = tokens.edition();
