@@ -11,6 +11,7 @@ mod events;
 mod failure;
 mod keys;
 mod offline;
+mod open_files;
 mod output;
 mod serve;
 mod settings;

@@ -20,5 +20,6 @@ fn run() -> Result<(), Failure> {
     let cli = Cli::read(std::env::args_os())?;
     let settings = cli.command.settings();
     command::start_logging(&settings)?;
+    settings.make_room();
     settings.runtime().map_err(Failure::Runtime)?.block_on(cli.command.run())
 }

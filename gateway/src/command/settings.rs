@@ -1,16 +1,18 @@
-//! How the process is set up before a command runs: threads and log.
+//! How the process is set up before a command runs: open files, threads and log.
 
 use std::{io, num::NonZeroUsize};
 
-use oriel_gateway::config::{Config, LogFormat, log_filter};
+use oriel_gateway::config::{Config, Limits, LogFormat, log_filter};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::{Layer, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt};
 
-use super::Failure;
+use super::{Failure, open_files};
 
 /// How the process is set up before a command runs.
 #[derive(Debug)]
 pub(crate) struct Settings {
+    /// Whose connections need open files.
+    limits: Option<Limits>,
     threads: Threads,
     log: String,
     format: LogFormat,
@@ -30,19 +32,32 @@ impl Settings {
     /// For a command that asks a gateway.
     pub(crate) fn of_client() -> Self {
         let log = std::env::var("ORIEL_LOG").unwrap_or_else(|_| "warn".into());
-        Self { threads: Threads::One, log, format: LogFormat::Text, full_lines: false }
+        Self { limits: None, threads: Threads::One, log, format: LogFormat::Text, full_lines: false }
     }
 
     /// For a gateway that is looked at rather than relied on.
     #[cfg(feature = "demo")]
     pub(crate) fn of_demo() -> Self {
-        Self { threads: Threads::Workers(None), ..Self::of_client() }
+        Self { limits: Some(Config::default().limits), threads: Threads::Workers(None), ..Self::of_client() }
     }
 
     /// For a command that is a gateway.
     pub(crate) fn of_gateway(config: &Config) -> Self {
         let threads = Threads::Workers(config.workers);
-        Self { threads, log: config.log.clone(), format: config.log_format, full_lines: true }
+        Self {
+            limits: Some(config.limits),
+            threads,
+            log: config.log.clone(),
+            format: config.log_format,
+            full_lines: true,
+        }
+    }
+
+    /// Makes room for open files; before there are threads, which would make it slow.
+    pub(crate) fn make_room(&self) {
+        if let Some(limits) = &self.limits {
+            open_files::make_room(limits);
+        }
     }
 
     /// The runtime that the command runs on.

@@ -7,6 +7,7 @@ mod clones;
 mod codes;
 mod demo;
 mod device;
+mod files;
 mod frozen;
 mod gateway;
 mod http;
