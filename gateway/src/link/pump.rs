@@ -115,8 +115,11 @@ impl<S: Socket> Pump<'_, S> {
     async fn step<I: Inbox>(&mut self, inbox: &mut I, mut alarm: Pin<&mut Sleep>) -> Result<(), End> {
         match std::future::poll_fn(|cx| self.poll(cx, alarm.as_mut())).await {
             Step::Queued => {
-                // Others that are about to ask get their frames into the same flush.
-                yield_now().await;
+                // Where others ask too, their frames get into the same flush; one that is alone waits for nobody, since
+                // giving way means to wait until every other task has had its turn.
+                if self.link.open_calls() > 1 {
+                    yield_now().await;
+                }
                 self.turn = Turn::Sending;
                 Ok(())
             }
