@@ -118,23 +118,28 @@ impl Attack {
         })
     }
 
-    /// Lets all of them loose and waits until each is closed or has won.
+    /// Lets all of them loose and waits until each is closed or has won; on their own thread, as agents share the one that waits.
     pub(super) async fn run(&self) -> Result<Vec<Closed>> {
-        let mut attacking = JoinSet::new();
-        for attacker in self.attackers.clone() {
-            let parts = Arc::clone(&self.parts);
-            let attack = async move {
-                sleep(attacker.begins).await;
-                Closed { kind: attacker.kind, after: attacker.attack(&parts).await }
-            };
-            attacking.spawn_on(attack, self.thread.handle());
-        }
-        let mut closed = Vec::with_capacity(self.attackers.len());
-        while let Some(done) = attacking.join_next().await {
-            closed.push(done?);
-        }
-        Ok(closed)
+        let (attackers, parts) = (self.attackers.clone(), Arc::clone(&self.parts));
+        self.thread.handle().spawn(attack(attackers, parts)).await?
     }
+}
+
+/// Starts each attacker when its time has come, and gathers how they ended.
+async fn attack(attackers: Vec<Attacker>, parts: Arc<Parts>) -> Result<Vec<Closed>> {
+    let mut closed = Vec::with_capacity(attackers.len());
+    let mut attacking = JoinSet::new();
+    for attacker in attackers {
+        let parts = Arc::clone(&parts);
+        attacking.spawn(async move {
+            sleep(attacker.begins).await;
+            Closed { kind: attacker.kind, after: attacker.attack(&parts).await }
+        });
+    }
+    while let Some(done) = attacking.join_next().await {
+        closed.push(done?);
+    }
+    Ok(closed)
 }
 
 impl Attacker {
