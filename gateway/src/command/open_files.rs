@@ -1,9 +1,9 @@
 //! Room for open files, made before the first connection: each takes one.
 //!
-//! The soft limit that a process begins with is often 1,024, so it is raised to what the system allows. The kernel's table of open files
-//! doubles when it is full, and in a process with threads each doubling waits until every processor has passed a quiet point
-//! (`synchronize_rcu`): ten milliseconds and more in which a worker answers nobody, seven times while a fleet connects for the
-//! first time. Before there are threads it waits for nothing, and a table never shrinks.
+//! The soft limit that a process begins with is often 1,024, so it is raised to what the system allows. The kernel's table of open
+//! files doubles when it is full, and in a process with threads each doubling waits until every processor has passed a quiet
+//! point (`synchronize_rcu`): ten milliseconds and more in which a worker answers nobody, seven times while a fleet connects
+//! for the first time. Before there are threads it waits for nothing, and a table never shrinks.
 
 use std::io;
 
@@ -21,31 +21,33 @@ const LARGEST: i32 = 1 << 20;
 
 /// Raises the limit of open files as far as the system allows, and makes the table of them as large as `limits` need.
 pub(super) fn make_room(limits: &Limits) {
-    let wanted = limits.connections.saturating_add(limits.agents).saturating_add(SPARE);
-    let wanted = i32::try_from(wanted).unwrap_or(i32::MAX);
-    let allowed = raise();
-    if allowed < wanted {
-        tracing::info!(allowed, wanted, "fewer files may be open than the limits need");
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!(%error, "the limit of open files stays");
     }
-    if let Err(error) = grow(allowed.min(wanted).min(LARGEST)) {
+    let files = allowed().min(wanted(limits)).min(LARGEST);
+    // The last of them is opened once.
+    if let Err(error) = fcntl_dupfd_cloexec(io::stderr(), files.saturating_sub(1)) {
         tracing::debug!(%error, "the table of open files grows later");
     }
 }
 
-/// Raises the soft limit to the hard one; how many files may be open then.
-fn raise() -> i32 {
-    let mut limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, ..limit };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit = raised,
-        Err(error) => tracing::debug!(%error, "the limit of open files stays"),
+/// Says so when fewer files may be open than `limits` need.
+pub(super) fn tell_missing(limits: &Limits) {
+    let (allowed, wanted) = (allowed(), wanted(limits));
+    if allowed < wanted {
+        tracing::info!(allowed, wanted, "the system allows fewer open files than the limits need");
     }
-    // No limit is `None`.
-    limit.current.and_then(|files| i32::try_from(files).ok()).unwrap_or(i32::MAX)
 }
 
-/// Grows the table to so many files, by opening the last of them once.
-fn grow(files: i32) -> io::Result<()> {
-    drop(fcntl_dupfd_cloexec(io::stderr(), files.saturating_sub(1))?);
-    Ok(())
+/// How many files may be open.
+fn allowed() -> i32 {
+    // No limit is `None`.
+    getrlimit(Resource::Nofile).current.and_then(|files| i32::try_from(files).ok()).unwrap_or(i32::MAX)
+}
+
+/// How many files connections within `limits` need.
+fn wanted(limits: &Limits) -> i32 {
+    let files = limits.connections.saturating_add(limits.agents).saturating_add(SPARE);
+    i32::try_from(files).unwrap_or(i32::MAX)
 }

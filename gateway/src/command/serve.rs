@@ -9,7 +9,7 @@ use oriel_gateway::{
 use oriel_proto::Secret;
 use sd_notify::NotifyState;
 
-use super::{Failure, output::print_line, stop};
+use super::{Failure, open_files, output::print_line, stop};
 
 /// Runs the gateway.
 pub(super) async fn run(config: Config) -> Result<(), Failure> {
@@ -26,6 +26,7 @@ pub(super) async fn run(config: Config) -> Result<(), Failure> {
         ))?;
     }
     tracing::info!(url, data = %config.data.display(), "serving");
+    open_files::tell_missing(&config.limits);
     notify(NotifyState::Ready);
     let stopping = stop.clone();
     let said = async {

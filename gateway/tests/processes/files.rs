@@ -26,7 +26,7 @@ const AGENTS: usize = 400;
 #[test]
 fn a_gateway_takes_more_connections_than_the_files_that_it_was_first_allowed() {
     let folder = tempfile::tempdir().unwrap();
-    let mut gateway = serve_with_few_files(&text(&folder.path().join("data")));
+    let mut gateway = serve("-S", &text(&folder.path().join("data")));
     let address = gateway.says("serving").split('"').nth(1).unwrap().replace("http://", "");
     let open: Vec<TcpStream> = (0..256).map(|_| answered(&address)).collect();
     assert_eq!(open.len(), 256);
@@ -35,7 +35,7 @@ fn a_gateway_takes_more_connections_than_the_files_that_it_was_first_allowed() {
 #[test]
 fn the_table_of_open_files_has_its_size_before_the_first_connection() {
     let folder = tempfile::tempdir().unwrap();
-    let mut gateway = serve_with_few_files(&text(&folder.path().join("data")));
+    let mut gateway = serve("-S", &text(&folder.path().join("data")));
     gateway.says("serving");
     let status = fs::read_to_string(format!("/proc/{}/status", gateway.id())).unwrap();
     let size = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap();
@@ -43,12 +43,24 @@ fn the_table_of_open_files_has_its_size_before_the_first_connection() {
     assert!(size >= CONNECTIONS + AGENTS, "{size}");
 }
 
-/// Starts a gateway that is allowed few files, though the system would allow more.
-fn serve_with_few_files(data: &str) -> Process {
+#[test]
+fn a_gateway_says_when_the_system_allows_fewer_files_than_its_limits_need() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut gateway = serve("-H", &text(&folder.path().join("data")));
+    let line = gateway.says("fewer open files");
+    assert!(line.contains("allowed=64") && line.contains("wanted=1256"), "{line}");
+}
+
+/// Starts a gateway that is allowed few files: by the soft limit (`-S`), which it may raise, or by the hard one (`-H`).
+fn serve(limit: &str, data: &str) -> Process {
     let (connections, agents) = (CONNECTIONS.to_string(), AGENTS.to_string());
     let serve = oriel(&["serve", "--listen", LISTEN, "--metrics-listen", "off", "--data", data]);
     let mut command = Command::new("sh");
-    command.args(["-c", &format!("ulimit -S -n {ALLOWED} && exec \"$@\""), "sh"]);
+    command.args([
+        "-c",
+        &format!("ulimit -S -n {ALLOWED} && ulimit {limit} -n {ALLOWED} && exec \"$@\""),
+        "sh",
+    ]);
     command.arg(serve.get_program()).args(serve.get_args());
     command.args(["--limit-connections", &connections, "--limit-agents", &agents]);
     Process::start(command)
