@@ -118,7 +118,8 @@ impl Attack {
         })
     }
 
-    /// Lets all of them loose and waits until each is closed or has won; on their own thread, as agents share the one that waits.
+    /// Lets all of them loose and waits until each is closed or has won; they are gathered on their own thread, since each would
+    /// wake another one at its end, which runs before all of them.
     pub(super) async fn run(&self) -> Result<Vec<Closed>> {
         let (attackers, parts) = (self.attackers.clone(), Arc::clone(&self.parts));
         self.thread.handle().spawn(attack(attackers, parts)).await?
