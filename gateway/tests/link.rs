@@ -2,9 +2,16 @@
 
 #![allow(clippy::expect_used, reason = "what these helpers cannot do fails the test")]
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use oriel_gateway::{
     link::{
         Budget, CallError, Close, Link, LinkFacts, Piece,
@@ -21,13 +28,14 @@ use oriel_proto::{
 };
 use tokio::{
     io::DuplexStream,
-    task::JoinHandle,
+    task::{JoinHandle, yield_now},
     time::{Instant, timeout},
 };
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, protocol::Role},
 };
+use tokio_util::io::InspectWriter;
 
 const HEARTBEAT: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
@@ -55,7 +63,16 @@ struct Pair {
 
 impl Pair {
     async fn new() -> Self {
+        Self::counting(&Arc::default()).await
+    }
+
+    /// Counts how often the pump writes into the socket.
+    async fn counting(writes: &Arc<AtomicUsize>) -> Self {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let ours = InspectWriter::new(ours, {
+            let writes = Arc::clone(writes);
+            move |_: &[u8]| _ = writes.fetch_add(1, Ordering::Relaxed)
+        });
         let facts = LinkFacts {
             id: SessionId::new(),
             agent: AgentId::new(),
@@ -137,6 +154,33 @@ async fn an_answer_reaches_the_one_who_asked() {
     assert_eq!(first.next().await, Ok(whole(one.id, vec![bytes(1)])));
     assert_eq!(second.next().await, Ok(whole(two.id, vec![bytes(2)])));
     assert_eq!(pair.link.open_calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_is_alone_is_sent_without_giving_way() {
+    let mut pair = Pair::new().await;
+    yield_now().await;
+    let _ticket = pair.ask().expect("room");
+    // Whoever gives way in this turn too has his own next one only behind this one.
+    yield_now().await;
+    assert!(pair.agent.next().now_or_never().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_comes_while_others_are_open_goes_in_one_write_with_who_is_about_to_ask() {
+    let writes = Arc::<AtomicUsize>::default();
+    let mut pair = Pair::counting(&writes).await;
+    let _open = pair.ask().expect("room");
+    pair.request().await;
+    let before = writes.load(Ordering::Relaxed);
+    let _first = pair.ask().expect("room");
+    let link = pair.link.clone();
+    // Its first turn comes behind the pump's.
+    let second = tokio::spawn(async move { link.call(camera(), Call::Describe {}, Instant::now() + SECOND) });
+    pair.request().await;
+    pair.request().await;
+    assert_eq!(writes.load(Ordering::Relaxed) - before, 1);
+    assert!(second.await.expect("it ends").is_ok());
 }
 
 #[tokio::test(start_paused = true)]
