@@ -22,15 +22,67 @@ pub struct Rfc3339(pub Timestamp);
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0.as_micros();
-        let bound = if micros < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
-        write!(f, "{:.6}", jiff::Timestamp::from_microsecond(micros).unwrap_or(bound))
+        write!(f, "{:.6}", in_calendar(self.0))
     }
+}
+
+/// The time in the calendar; one outside is held at the nearest.
+fn in_calendar(time: Timestamp) -> jiff::Timestamp {
+    let micros = time.as_micros();
+    let bound = if micros < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+    jiff::Timestamp::from_microsecond(micros).unwrap_or(bound)
 }
 
 impl Serialize for Rfc3339 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+/// Microseconds of a day; UTC as computers keep it has no leap seconds.
+const DAY: i64 = 86_400_000_000;
+
+/// Writes times as [`Rfc3339`] shows them, and asks the calendar only for the first one of a day.
+#[derive(Clone, Debug)]
+pub struct Day {
+    /// Days since 1970.
+    number: i64,
+    date: String,
+}
+
+impl Default for Day {
+    fn default() -> Self {
+        Self { number: 0, date: "1970-01-01".into() }
+    }
+}
+
+impl Day {
+    /// Appends a time.
+    pub fn write(&mut self, time: Timestamp, text: &mut Vec<u8>) {
+        let time = in_calendar(time);
+        let micros = time.as_microsecond();
+        let number = micros.div_euclid(DAY);
+        if number != self.number {
+            *self = Self { number, date: jiff::tz::Offset::UTC.to_datetime(time).date().to_string() };
+        }
+        let micros = micros.rem_euclid(DAY).unsigned_abs();
+        let mut clock = *b"T00:00:00.000000Z";
+        digits_into(&mut clock[1..3], micros / 3_600_000_000);
+        digits_into(&mut clock[4..6], micros / 60_000_000 % 60);
+        digits_into(&mut clock[7..9], micros / 1_000_000 % 60);
+        digits_into(&mut clock[10..16], micros % 1_000_000);
+        text.extend_from_slice(self.date.as_bytes());
+        text.extend_from_slice(&clock);
+    }
+}
+
+/// Fills a place with the digits of a number.
+#[allow(clippy::cast_possible_truncation, reason = "it is one digit")]
+#[inline]
+fn digits_into(place: &mut [u8], mut number: u64) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 
@@ -177,5 +229,25 @@ mod tests {
             assert_eq!(parse(&format(time), NOW), Ok(time));
         }
         assert!(format(Timestamp::MAX).starts_with("9999-"));
+    }
+
+    #[test]
+    fn times_are_written_alike_one_by_one_and_day_by_day() {
+        let mut day = Day::default();
+        let midnight = 1_700_006_400_000_000;
+        for micros in [
+            0,
+            -1,
+            midnight - 1,
+            midnight,
+            midnight + 86_399_999_999,
+            1_709_164_800_000_000,
+            i64::MIN,
+            i64::MAX,
+        ] {
+            let (time, mut text) = (Timestamp::from_micros(micros), Vec::new());
+            day.write(time, &mut text);
+            assert_eq!(String::from_utf8(text), Ok(format(time)));
+        }
     }
 }

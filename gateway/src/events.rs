@@ -27,6 +27,9 @@ const PIECES: usize = 4_096;
 /// How much longer events are in JSON than in a frame, mostly.
 const GROWTH: usize = 2;
 
+/// What a page begins with: its events.
+pub const BEFORE: &str = "{\"events\":[";
+
 /// A page, as all who asked for it at the same time get it.
 type Answer = Result<Arc<Page>, RelayError>;
 
@@ -39,9 +42,9 @@ pub struct Events {
 }
 
 /// One page of a log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Page {
-    /// The events in the order asked for.
+    /// The JSON of a page up to the last event, in the order asked for.
     pub events: Text,
     /// The place of the last one.
     pub last: Option<Position>,
@@ -149,7 +152,7 @@ async fn whole_page(
 async fn collect(answer: Answering, call: &EventsCall, camera: &CameraId) -> Result<Page, RelayError> {
     let mut stream = EventStream::new(answer, call.clone());
     let mut piece = stream.next().await?;
-    let mut events = Text::of(camera, GROWTH * piece.frame().len());
+    let mut events = Text::of(camera, BEFORE, GROWTH * piece.frame().len());
     for _ in 0..PIECES {
         if let Some(Finish { more, coverage }) = stream.read(&piece, |event| events.push(event))? {
             let EventStream { waited, last, .. } = stream;

@@ -42,6 +42,27 @@ pub(crate) fn outline(bytes: &[u8]) -> Result<Outline<'_>, Violation> {
 /// Levels above the values of a frame's fields: the frame and its fields.
 const OUTER_LEVELS: usize = 2;
 
+/// Bytes of a value with its marker, where the marker alone says how many: small numbers and texts, nil, booleans, numbers,
+/// extensions of fixed size. 0 for all others.
+const FIXED: [u8; 256] = {
+    let mut fixed = [0; 256];
+    let mut marker = 0;
+    while marker < 256 {
+        fixed[marker] = match marker {
+            0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => 1,
+            0xa0..=0xbf => 1 + (marker as u8 & 0x1f),
+            0xcc..=0xcf => 1 + (1 << (marker - 0xcc)),
+            0xd0..=0xd3 => 1 + (1 << (marker - 0xd0)),
+            0xca => 5,
+            0xcb => 9,
+            0xd4..=0xd8 => 2 + (1 << (marker - 0xd4)),
+            _ => 0,
+        };
+        marker += 1;
+    }
+    fixed
+};
+
 /// One MessagePack marker and what belongs to it; of arrays and maps only the length.
 #[derive(Clone, Copy)]
 pub(crate) enum Token<'a> {
@@ -85,26 +106,60 @@ pub(crate) struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// Passes over everything inside `token`, which has just been read, with a stack of fixed size.
     pub(crate) fn skip(&mut self, token: Token<'_>) -> Result<(), Violation> {
-        let mut open = [0_usize; DEPTH - OUTER_LEVELS];
+        let mut outer = [0_usize; DEPTH - OUTER_LEVELS];
         let mut level = 0;
-        let mut children = token.children();
+        // Values that are still to come on the innermost level.
+        let Some(mut open) = token.children() else { return Ok(()) };
         loop {
-            if let Some(children) = children {
-                *open.get_mut(level).ok_or(Violation::TooDeep)? = children;
-                level += 1;
-            }
-            while level > 0 && open[level - 1] == 0 {
-                level -= 1;
-            }
-            if level == 0 {
-                return Ok(());
-            }
-            open[level - 1] -= 1;
-            children = self.token()?.children();
+            *outer.get_mut(level).ok_or(Violation::TooDeep)? = open;
+            level += 1;
+            open = loop {
+                let rest = &mut outer[level - 1];
+                while *rest > 0 && self.pass_fixed() {
+                    *rest -= 1;
+                }
+                if *rest == 0 {
+                    level -= 1;
+                    if level == 0 {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                *rest -= 1;
+                if let Some(children) = self.token()?.children() {
+                    break children;
+                }
+            };
         }
     }
 
+    /// Passes over the next value, if its marker alone says how long it is. This and [`short_text`](Self::short_text) are here for
+    /// speed alone: [`token`](Self::token) knows what they know.
+    #[inline]
+    fn pass_fixed(&mut self) -> bool {
+        let length = self.rest.first().map_or(0, |marker| usize::from(FIXED[usize::from(*marker)]));
+        let fixed = length > 0 && length <= self.rest.len();
+        if fixed {
+            self.rest = &self.rest[length..];
+        }
+        fixed
+    }
+
+    /// The text that comes next, if it is one of less than 256 bytes.
+    #[inline]
+    pub(crate) fn short_text(&mut self) -> Option<&'a [u8]> {
+        let (header, length) = match *self.rest {
+            [marker @ 0xa0..=0xbf, ..] => (1, usize::from(marker & 0x1f)),
+            [0xd9, length, ..] => (2, usize::from(length)),
+            _ => return None,
+        };
+        let text = self.rest.get(header..header + length)?;
+        self.rest = &self.rest[header + length..];
+        Some(text)
+    }
+
     /// The next token.
+    #[inline(always)]
     pub(crate) fn token(&mut self) -> Result<Token<'a>, Violation> {
         let marker = self.take(1)?[0];
         Ok(match marker {
@@ -159,6 +214,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A big-endian number of `bytes` bytes.
+    #[inline]
     fn number(&mut self, bytes: usize) -> Result<u64, Violation> {
         Ok(self.take(bytes)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
@@ -169,6 +225,7 @@ impl<'a> Scanner<'a> {
         Ok(Token::Int(self.number(bytes)?.cast_signed() << unused >> unused))
     }
 
+    #[inline]
     fn take(&mut self, n: usize) -> Result<&'a [u8], Violation> {
         let (taken, rest) = self.rest.split_at_checked(n).ok_or(Violation::LyingLength)?;
         self.rest = rest;

@@ -119,10 +119,22 @@ impl<'a> Reader<'a> {
     ) -> Result<(), ViewError> {
         let Token::Map(fields) = self.token(what)? else { return Err(ViewError::Field(what)) };
         for _ in 0..fields {
-            let Token::Str(name) = self.token(what)? else { return Err(ViewError::Field(what)) };
+            let name = self.bytes(what)?;
             read(self, name)?;
         }
         Ok(())
+    }
+
+    /// The bytes of a text.
+    #[inline]
+    fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], ViewError> {
+        match self.0.short_text() {
+            Some(text) => Ok(text),
+            None => match self.token(what)? {
+                Token::Str(text) => Ok(text),
+                _ => Err(ViewError::Field(what)),
+            },
+        }
     }
 
     /// The one field of a map that is wanted.
@@ -146,10 +158,7 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self, what: &'static str) -> Result<&'a str, ViewError> {
-        match self.token(what)? {
-            Token::Str(text) => from_utf8(text).map_err(|_| ViewError::Field(what)),
-            _ => Err(ViewError::Field(what)),
-        }
+        from_utf8(self.bytes(what)?).map_err(|_| ViewError::Field(what))
     }
 
     fn number(&mut self, what: &'static str) -> Result<u64, ViewError> {

@@ -3,7 +3,7 @@
 mod lines;
 mod view;
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 use oriel_proto::{
     CameraId, Kind, Severity,
@@ -23,6 +23,7 @@ pub use self::view::{Event, List, Stretch};
 use super::{App, inbound::Inbound, page, query::Query, reply};
 use crate::{
     access::{AccessError, Viewer},
+    events::text::Writer,
     problem::Problem,
     store::{CameraRecord, Role},
 };
@@ -78,13 +79,16 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
         let stream = inbound.app.events.stream(&id, call.clone(), deadline).await;
         let stream = stream.map_err(|error| Problem::relay(error, &id))?;
         let waited = stream.waited;
-        let lines = Lines { viewer: inbound.who, camera: id, query, call, stream };
+        let writer = Writer::of(&id);
+        let lines = Lines { viewer: inbound.who, camera: id, query, call, stream, writer };
         (lines.into_response(), waited)
     } else {
         let page = inbound.app.events.page(&id, &call, deadline).await;
         let page = page.map_err(|error| Problem::relay(error, &id))?;
         let next = page.last.filter(|_| page.more).and_then(|last| next(&query, &id, &call, last));
-        (reply::written(view::list(&id, &page, next))?, page.waited)
+        let waited = page.waited;
+        // Nearly always nobody else has it.
+        (reply::written(view::list(&id, Arc::unwrap_or_clone(page), next))?, waited)
     };
     if let Some(timing) = timing(queued, waited) {
         response.headers_mut().insert("server-timing", timing);
@@ -126,9 +130,21 @@ async fn wait_online(
 
 /// What `Server-Timing` says: the camera's part, and how long it was waited for.
 fn timing(queued: Option<Duration>, camera: Duration) -> Option<HeaderValue> {
-    let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    let queue = queued.map(|queued| format!(", queue;dur={:.3}", ms(queued))).unwrap_or_default();
-    HeaderValue::from_str(&format!("camera;dur={:.3}{queue}", ms(camera))).ok()
+    let mut timing = format!("camera;dur={}", Millis(camera));
+    if let Some(queued) = queued {
+        timing += &format!(", queue;dur={}", Millis(queued));
+    }
+    HeaderValue::try_from(timing).ok()
+}
+
+/// A time in milliseconds with three decimals.
+struct Millis(Duration);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.as_micros();
+        write!(f, "{}.{:03}", micros / 1_000, micros % 1_000)
+    }
 }
 
 fn read(query: &Query, camera: &CameraId, limit: Option<u64>) -> Result<EventsCall, Problem> {

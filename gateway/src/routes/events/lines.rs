@@ -16,7 +16,7 @@ use warp::{
 use super::{super::chunks::Place, Query, Stretch, Viewer};
 use crate::{
     access::AccessError,
-    events::{EventStream, Finish, is_complete, text},
+    events::{EventStream, Finish, is_complete, text::Writer},
     relay::RelayError,
 };
 
@@ -30,6 +30,7 @@ pub(super) struct Lines {
     pub(super) query: Query,
     pub(super) call: EventsCall,
     pub(super) stream: EventStream,
+    pub(super) writer: Writer,
 }
 
 /// Why lines break off.
@@ -91,7 +92,7 @@ impl Lines {
         let mut is_last = false;
         let chunk = place.take(|chunk| {
             let end = self.stream.read(&piece, |event| {
-                text::write(chunk, &self.camera, event);
+                self.writer.write(chunk, event);
                 chunk.push(b'\n');
             })?;
             is_last = end.is_some();

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::{
-    clock::{self, Rfc3339},
+    clock::Rfc3339,
     events::{Coverage, CoveredBy, Page, is_complete},
 };
 
@@ -26,7 +26,7 @@ pub struct List<'a> {
     pub(super) coverage: Vec<Stretch<'a>>,
 }
 
-/// An entry of a log; [`text::write`](crate::events::text::write) writes it.
+/// An entry of a log; a [`Writer`](crate::events::text::Writer) writes it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Event<'a> {
     /// `<epoch>-<seq>`: unlike any other of this camera.
@@ -65,11 +65,11 @@ pub struct Stretch<'a> {
     #[schema(value_type = String, example = "porch")]
     camera: &'a CameraId,
     /// Where it begins; null means the beginning of the log.
-    #[schema(format = DateTime)]
-    from: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    from: Option<Rfc3339>,
     /// Where it ends.
-    #[schema(format = DateTime)]
-    to: String,
+    #[schema(value_type = String, format = DateTime)]
+    to: Rfc3339,
     /// Who answered for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "camera")]
@@ -80,13 +80,9 @@ pub struct Stretch<'a> {
     missing: Option<Cow<'static, str>>,
 }
 
-/// A page as the JSON of a [`List`], around the events that have been written.
-pub(super) fn list(camera: &CameraId, page: &Page, next: Option<String>) -> serde_json::Result<Vec<u8>> {
-    let events = page.events.as_json();
-    // Room for one stretch and a cursor.
-    let mut json = Vec::with_capacity(events.len() + 512);
-    json.extend_from_slice(b"{\"events\":[");
-    json.extend_from_slice(events);
+/// A page as the JSON of a [`List`], whose events have been written already.
+pub(super) fn list(camera: &CameraId, page: Page, next: Option<String>) -> serde_json::Result<Vec<u8>> {
+    let mut json = page.events.into_json();
     json.extend_from_slice(b"],\"next\":");
     serde_json::to_writer(&mut json, &next)?;
     json.extend_from_slice(b",\"complete\":");
@@ -115,8 +111,8 @@ impl<'a> Stretch<'a> {
         };
         Self {
             camera,
-            from: stretch.from.map(clock::format),
-            to: clock::format(stretch.to),
+            from: stretch.from.map(Rfc3339),
+            to: Rfc3339(stretch.to),
             source: source.map(Cow::Borrowed),
             missing: missing.map(Cow::Borrowed),
         }
