@@ -4,7 +4,11 @@
 //! whenever it holds nothing (the socket is parked), and a new one is made when something comes or is to be sent (it is awake).
 //! It holds nothing when it has given every whole message away, what it read ends at the end of a message ([`Position`]), all
 //! that it had to send is written, and no side has begun to close. Only reading parks: so one task must both read and write.
+//!
+//! What most frames are needs no codec at all: a binary message in one frame that came whole is taken where it stands (`plain`).
+//! And a codec that holds nothing is not asked for more: it would clear its whole buffer before it finds that nothing has come.
 
+mod plain;
 mod position;
 #[cfg(test)]
 mod tests;
@@ -16,7 +20,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt as _, Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::{
@@ -41,6 +45,10 @@ thread_local! {
 #[derive(Debug)]
 pub struct IdleSocket<T> {
     state: State<T>,
+    /// What was read while parked and has not been given away.
+    came: BytesMut,
+    /// Messages that the present codec has given away.
+    given: u64,
     /// Whether a close is under way, which is state of the codec.
     closing: bool,
     config: fn() -> WebSocketConfig,
@@ -56,19 +64,17 @@ enum State<T> {
 impl<T: AsyncRead + AsyncWrite + Unpin> IdleSocket<T> {
     /// A connection that was upgraded; `head` was read behind the upgrade already. `config` is that of an awake one.
     pub fn new(io: T, head: &Bytes, config: fn() -> WebSocketConfig) -> Self {
-        let mut socket = Self { state: State::Parked(io), closing: false, config };
-        if !head.is_empty() {
-            socket.wake(head.to_vec());
-        }
-        socket
+        Self { state: State::Parked(io), came: BytesMut::from(&head[..]), given: 0, closing: false, config }
     }
 
-    /// Makes a codec for what comes now; `head` was read while the socket was parked.
-    fn wake(&mut self, head: Vec<u8>) {
+    /// Makes a codec for what comes now, and for what has been read already.
+    fn wake(&mut self) {
         self.state = match mem::replace(&mut self.state, State::Ended) {
             State::Parked(io) => {
+                let head = mem::take(&mut self.came).to_vec();
                 let mut position = Position::default();
                 position.advance(&head);
+                self.given = 0;
                 let io = Tracked { io, position };
                 let codec =
                     WebSocketStream::from_partially_read(io, head, Role::Server, Some((self.config)()));
@@ -87,7 +93,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> IdleSocket<T> {
 
     /// The codec, which is made if there is none.
     fn awake(&mut self) -> Result<Pin<&mut WebSocketStream<Tracked<T>>>, Error> {
-        self.wake(Vec::new());
+        self.wake();
         match &mut self.state {
             State::Awake(codec) => Ok(Pin::new(&mut **codec)),
             State::Parked(_) | State::Ended => Err(Error::AlreadyClosed),
@@ -95,8 +101,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> IdleSocket<T> {
     }
 
     #[cfg(test)]
-    const fn is_parked(&self) -> bool {
-        matches!(self.state, State::Parked(_))
+    fn is_parked(&self) -> bool {
+        matches!(self.state, State::Parked(_)) && self.came.is_empty()
     }
 }
 
@@ -107,9 +113,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for IdleSocket<T> {
         let this = self.get_mut();
         loop {
             match &mut this.state {
-                // The end of the stream is an empty read, which the codec meets again and judges.
+                State::Parked(_) if !this.came.is_empty() => {
+                    let most = (this.config)().max_frame_size;
+                    match plain::take(&mut this.came, most) {
+                        Some(message) => return Poll::Ready(Some(Ok(Message::Binary(message)))),
+                        None => this.wake(),
+                    }
+                }
                 State::Parked(io) => match ready!(poll_read(io, cx)) {
-                    Ok(head) => this.wake(head),
+                    // The end of the stream, which the codec meets again and judges.
+                    Ok(came) if came.is_empty() => {
+                        this.closing = true;
+                        this.wake();
+                    }
+                    Ok(came) => this.came = came,
                     Err(error) => {
                         this.state = State::Ended;
                         return Poll::Ready(Some(Err(error.into())));
@@ -117,16 +134,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for IdleSocket<T> {
                 },
                 State::Awake(codec) => {
                     let mut codec = Pin::new(&mut **codec);
-                    if let Poll::Ready(item) = codec.as_mut().poll_next(cx) {
-                        this.closing |= !matches!(&item, Some(Ok(message)) if !message.is_close());
-                        return Poll::Ready(item);
+                    let position = &codec.get_ref().position;
+                    let empty = position.is_between_messages() && position.whole() == this.given;
+                    if !this.closing && empty && codec.as_mut().poll_flush(cx)?.is_ready() {
+                        // Goes round once more, so that the bare stream knows whom to wake.
+                        this.park();
+                        continue;
                     }
-                    if this.closing || !codec.get_ref().position.is_between_messages() {
-                        return Poll::Pending;
-                    }
-                    ready!(codec.poll_flush(cx))?;
-                    // Goes round once more, so that the bare stream knows whom to wake.
-                    this.park();
+                    let item = ready!(codec.poll_next(cx));
+                    this.given += 1;
+                    this.closing |= !matches!(&item, Some(Ok(message)) if !message.is_close());
+                    return Poll::Ready(item);
                 }
                 State::Ended => return Poll::Ready(None),
             }
@@ -163,10 +181,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Message> for IdleSocket<T> {
 }
 
 /// A copy of just what came.
-fn poll_read<T: AsyncRead + Unpin>(io: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
+fn poll_read<T: AsyncRead + Unpin>(io: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<BytesMut>> {
     SCRATCH.with_borrow_mut(|scratch| {
         let mut buf = ReadBuf::new(scratch);
         ready!(Pin::new(io).poll_read(cx, &mut buf))?;
-        Poll::Ready(Ok(buf.filled().to_vec()))
+        Poll::Ready(Ok(BytesMut::from(buf.filled())))
     })
 }

@@ -82,8 +82,8 @@ impl Pending {
     }
 
     /// A Reply or Done; false when nobody waits for it.
-    pub(super) fn end(&self, id: RequestId, frame: &[u8]) -> bool {
-        self.finish(id, End::Frame(Bytes::copy_from_slice(frame)))
+    pub(super) fn end(&self, id: RequestId, frame: Bytes) -> bool {
+        self.finish(id, End::Frame(frame))
     }
 
     /// There is no answer, or no more of it; false when nobody waits for it.

@@ -230,13 +230,15 @@ impl<S: Socket> Pump<'_, S> {
     }
 
     /// Answers go as they are to who waits for them; everything else is read here.
-    fn frame<I: Inbox>(&mut self, outline: Outline<'_>, bytes: &[u8], inbox: &mut I) -> Result<(), End> {
+    fn frame<I: Inbox>(&mut self, outline: Outline<'_>, bytes: &Bytes, inbox: &mut I) -> Result<(), End> {
         let pending = &self.link.0.pending;
         let waited_for = match (outline.tag, outline.id, outline.n) {
             ("Part", Some(id), Some(n)) => {
                 pending.part(id, n, bytes).map_err(|_| End::ByGateway(Close::OverCredit))?
             }
-            ("Reply" | "Done", Some(id), _) => pending.end(id, bytes),
+            // Shares its memory with what was read along with it; whoever asked is about to read it.
+            ("Reply", Some(id), _) => pending.end(id, bytes.clone()),
+            ("Done", Some(id), _) => pending.end(id, Bytes::copy_from_slice(bytes)),
             ("Fail", Some(id), _) => match decode_outlined(bytes, outline) {
                 Ok(AgentFrame::Fail(fail)) => pending.fail(id, fail.into_failure()),
                 _ => {

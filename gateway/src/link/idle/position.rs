@@ -22,6 +22,10 @@ pub(super) struct Position {
     payload: u64,
     /// Whether more fragments of a message are to come.
     fragmented: bool,
+    /// Whether a message ends with the frame that is being read.
+    last: bool,
+    /// Messages that are whole.
+    whole: u64,
     /// Whether this is no stream of frames; the codec will say what is wrong.
     broken: bool,
 }
@@ -30,6 +34,11 @@ impl Position {
     /// Whether the last message is whole and the next has not begun.
     pub(super) const fn is_between_messages(&self) -> bool {
         self.header_len == 0 && self.payload == 0 && !self.fragmented && !self.broken
+    }
+
+    /// How many messages were whole so far.
+    pub(super) const fn whole(&self) -> u64 {
+        self.whole
     }
 
     /// Moves on by what was read.
@@ -44,7 +53,14 @@ impl Position {
     fn skip_payload(&mut self, bytes: &[u8]) -> usize {
         let read = usize::try_from(self.payload).map_or(bytes.len(), |payload| payload.min(bytes.len()));
         self.payload -= read as u64;
+        self.note_end();
         read
+    }
+
+    fn note_end(&mut self) {
+        if self.payload == 0 && self.last {
+            self.whole += 1;
+        }
     }
 
     /// How many of the bytes were header.
@@ -56,10 +72,11 @@ impl Position {
         match FrameHeader::parse(&mut cursor) {
             Ok(Some((header, payload))) => {
                 let end = usize::try_from(cursor.position()).unwrap_or(HEADER);
-                (self.header_len, self.payload) = (0, payload);
+                (self.header_len, self.payload, self.last) = (0, payload, header.is_final);
                 if let OpCode::Data(_) = header.opcode {
                     self.fragmented = !header.is_final;
                 }
+                self.note_end();
                 end - known
             }
             Ok(None) => {
