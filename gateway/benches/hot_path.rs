@@ -1,7 +1,7 @@
 //! How many instructions a question takes on its way through the gateway, and its answer on the way back.
 //!
-//! valgrind counts them, so the machine's mood does not matter. Each has a limit about a tenth above what it takes now; above it
-//! the run fails. `docs/design/performance.md` holds the figures.
+//! valgrind counts them, so the machine's mood does not matter. Each has a limit about a tenth above what it takes now;
+//! above it the run fails. `docs/design/performance.md` holds the figures.
 
 #![allow(missing_docs, reason = "the macros write functions that nobody calls")]
 #![allow(clippy::expect_used, reason = "what cannot be prepared fails the run")]
@@ -41,15 +41,17 @@ use uuid::Uuid;
 /// Events of an answer.
 const EVENTS: u64 = 20;
 
-/// Calls before the one that is counted: what the first ones alone cost (thread-local buffers, random numbers) is not meant.
+/// Calls before the one that is counted: what the first ones alone cost (thread-local buffers, random numbers) is not
+/// meant.
 const WARM_UP: usize = 3;
 
 /// What every id and epoch of the prepared frames is.
 const NAME: Uuid = Uuid::from_u128(0x0199_7a5c_5f60_7000_8000_0123_4567_89ab);
 
-/// valgrind counts each byte that `rep stosb` or `rep movsb` writes as an instruction, and so a large `memset` as much more than
-/// it is: the C library is to use neither.
-const NO_REP: &str = "glibc.cpu.x86_rep_stosb_threshold=1073741824:glibc.cpu.x86_rep_movsb_threshold=1073741824";
+/// valgrind counts each byte that `rep stosb` or `rep movsb` writes as an instruction, and so a large `memset` as much more
+/// than it is: the C library is to use neither.
+const NO_REP: &str =
+    "glibc.cpu.x86_rep_stosb_threshold=1073741824:glibc.cpu.x86_rep_movsb_threshold=1073741824";
 
 /// Fails a benchmark that takes more instructions.
 fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
@@ -75,7 +77,7 @@ fn outline_reply(reply: Vec<u8>) -> (Vec<u8>, Option<RequestId>) {
     (reply, id)
 }
 
-// As the handler does: `EventStream::read` and `Text`, without the few fields of the page around the events.
+// What the handler does with `EventStream::read` and `Text`, without the few fields of the page around the events.
 #[library_benchmark(config = at_most(82_600))]
 #[bench::twenty_events(reply(), camera())]
 fn reply_to_json(reply: Vec<u8>, camera: CameraId) -> (Vec<u8>, Text, Option<EventsTrailer>) {
@@ -84,7 +86,8 @@ fn reply_to_json(reply: Vec<u8>, camera: CameraId) -> (Vec<u8>, Text, Option<Eve
     (reply, json, trailer)
 }
 
-// From the question to the bytes of its answer; the pump's codec is let go and made anew, as for a camera that was silent.
+// From the question to the bytes of its answer; the pump's codec is let go and made anew, as for a camera that was
+// silent.
 #[library_benchmark(config = at_most(56_800))]
 #[bench::twenty_events(Connected::new())]
 fn call_over_link(mut connected: Connected) -> (Connected, Piece) {
@@ -189,8 +192,8 @@ fn link() -> Link {
     Link::new(facts, Budget::shared(16 << 20), Arc::<LinkMetrics>::default())
 }
 
-/// An agent that costs next to nothing, so that what is counted is the gateway: it copies the question's id into an answer that
-/// is ready to be sent.
+/// An agent that costs next to nothing, so that what is counted is the gateway: it copies the question's id into an answer
+/// that is ready to be sent.
 struct Agent {
     socket: DuplexStream,
     question: [u8; 512],
