@@ -48,8 +48,8 @@ const WARM_UP: usize = 3;
 /// What every id and epoch of the prepared frames is.
 const NAME: Uuid = Uuid::from_u128(0x0199_7a5c_5f60_7000_8000_0123_4567_89ab);
 
-/// valgrind counts each byte that `rep stosb` or `rep movsb` writes as an instruction, and so a large `memset` as much more
-/// than it is: the C library is to use neither.
+/// valgrind counts each byte that `rep stosb` or `rep movsb` writes as an instruction, and so a large `memset` as much
+/// more than it is: the C library is to use neither.
 const NO_REP: &str =
     "glibc.cpu.x86_rep_stosb_threshold=1073741824:glibc.cpu.x86_rep_movsb_threshold=1073741824";
 
@@ -192,8 +192,8 @@ fn link() -> Link {
     Link::new(facts, Budget::shared(16 << 20), Arc::<LinkMetrics>::default())
 }
 
-/// An agent that costs next to nothing, so that what is counted is the gateway: it copies the question's id into an answer
-/// that is ready to be sent.
+/// An agent that costs next to nothing, so that what is counted is the gateway: it copies the question's id into an
+/// answer that is ready to be sent.
 struct Agent {
     socket: DuplexStream,
     question: [u8; 512],
