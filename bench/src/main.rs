@@ -4,7 +4,8 @@
 //! # Layout
 //!
 //! - `chaos`, `storm`, `timeouts`, `slow_clients`, `readers`, `drain`, `relay`, `idle`: the scenarios, each a subcommand.
-//! - `null_relay`, `nats_front`: what `relay` compares the gateway with, subcommands too; `front`: HTTP for both.
+//! - `null_relay`, `nats_front`: what the gateway is compared with, subcommands too; `front`: HTTP for both.
+//! - `measure`: callers, and what a server does meanwhile; `program`: processes beside the gateway.
 //! - `gateway`: a gateway as a process; `library`: one whose memory can be trimmed; `process`: what the system says of it; `authority`: its certificate.
 //! - `enroll`: tokens for many; `fleet`: light agents; `http`: callers, `load`: steady traffic; `target`: from where and whereto; `thread`: tasks apart.
 //! - `report`: figures and verdict; `stats`: quantiles; `failure`: why a scenario broke off.
@@ -22,9 +23,11 @@ mod http;
 mod idle;
 mod library;
 mod load;
+mod measure;
 mod nats_front;
 mod null_relay;
 mod process;
+mod program;
 mod readers;
 mod relay;
 mod report;

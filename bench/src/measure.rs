@@ -1,7 +1,10 @@
-//! One phase of one side: callers ask for a while, and what the server did meanwhile is read from its processes.
+//! How much a server does: callers ask for a while, and what the server did meanwhile is read from its processes.
+
+pub(crate) mod caller;
+mod measured;
 
 use std::{
-    fmt,
+    net::SocketAddr,
     num::NonZeroUsize,
     sync::{
         Arc,
@@ -15,19 +18,22 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{
-    caller::{Caller, Script},
-    phase::Phase,
-    side::Side,
-};
+use self::caller::{Caller, Script};
+pub(crate) use self::measured::{Measured, Ratio, taken};
 use crate::{
     failure::{Failure, Result},
+    gateway::Gateway,
     process,
-    report::millis,
     stats::Times,
-    target::source,
+    target::{Target, source},
     thread::Thread,
 };
+
+/// The name of the side that everything is compared with.
+pub(crate) const NULL: &str = "null relay";
+
+/// The gateway's name.
+pub(crate) const ORIEL: &str = "oriel";
 
 /// How long callers ask before anything counts.
 const WARM_UP: Duration = Duration::from_millis(400);
@@ -35,30 +41,57 @@ const WARM_UP: Duration = Duration::from_millis(400);
 /// Where the callers' addresses begin, behind those of all agents.
 const FIRST_SOURCE: usize = 30_000;
 
-/// Callers on a thread of their own.
-#[derive(Debug)]
-pub(super) struct Bench {
-    cameras: usize,
-    events: u64,
-    time: Duration,
-    /// The number of the next question, of all sides and phases.
-    next: Arc<AtomicU64>,
-    thread: Thread,
+/// A server that is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    /// What it is called.
+    pub(crate) name: &'static str,
+    /// Where it is.
+    pub(crate) target: Target,
+    /// What requests to it are allowed by.
+    pub(crate) key: String,
+    /// The processes that do its work.
+    pub(crate) pids: Vec<u32>,
 }
 
-/// What one side did in one phase of one round.
+/// A way of asking.
 #[derive(Clone, Debug)]
-pub(super) struct Measured {
-    /// Requests per second.
-    pub(super) rate: f64,
-    /// The time of an answer in the middle.
-    pub(super) p50: Duration,
-    /// The time that one of a hundred answers exceeds.
-    pub(super) p99: Duration,
-    /// The server's processor time per request.
-    pub(super) processor: Duration,
-    /// The share of this machine that other programs took meanwhile, 0 to 1.
-    pub(super) others: f64,
+pub(crate) struct Way {
+    /// Connections that ask at the same time, each one question after the other.
+    pub(crate) callers: usize,
+    /// The cameras that are asked in turn.
+    pub(crate) cameras: Vec<usize>,
+    /// Whether every request has a connection of its own.
+    pub(crate) alone: bool,
+}
+
+impl Subject {
+    /// The gateway.
+    pub(crate) fn oriel(gateway: &Gateway) -> Self {
+        let (target, key) = (gateway.target.clone(), gateway.key.clone());
+        Self { name: ORIEL, target, key, pids: vec![gateway.pid()] }
+    }
+
+    /// One that looks at no key: its requests carry one that is as long as the gateway's.
+    pub(crate) fn open(name: &'static str, address: SocketAddr, pids: Vec<u32>) -> Self {
+        let key = "oak_".to_owned() + &"0".repeat(43);
+        Self { name, target: Target { address, tls: None }, key, pids }
+    }
+
+    /// The processor time that all its processes have used.
+    pub(crate) fn processor(&self) -> Result<Duration> {
+        self.pids.iter().map(|pid| process::processor(*pid)).sum()
+    }
+}
+
+/// Callers on a thread of their own.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    events: u64,
+    time: Duration,
+    /// The number of the next question, of all that is asked.
+    next: Arc<AtomicU64>,
+    thread: Thread,
 }
 
 /// What is read at the beginning and at the end.
@@ -66,7 +99,7 @@ struct Reading {
     at: Instant,
     answered: u64,
     server: Duration,
-    /// Server, devices and callers.
+    /// Server, callers, and all else that is known to belong to it.
     own: Duration,
     machine: Duration,
 }
@@ -80,46 +113,47 @@ struct Progress {
 }
 
 impl Bench {
-    /// Asks for `events` events of up to `cameras` cameras, for so long in each phase.
-    pub(super) fn new(cameras: usize, events: u64, time: Duration) -> Result<Self> {
-        Ok(Self { cameras, events, time, next: Arc::default(), thread: Thread::start()? })
+    /// Asks for `events` events, for so long each time.
+    pub(crate) fn new(events: u64, time: Duration) -> Result<Self> {
+        Ok(Self { events, time, next: Arc::default(), thread: Thread::start()? })
     }
 
-    /// Measures one phase.
-    pub(super) async fn measure(&self, side: &Side, phase: &Phase) -> Result<Measured> {
-        let cameras = if phase.all_cameras { self.cameras } else { 1 };
-        let script = Script::new(side, cameras, self.events, phase.alone, Arc::clone(&self.next))?;
+    /// Measures what a server does when it is asked this way; `helpers` are processes that play its devices.
+    pub(crate) async fn measure(&self, subject: &Subject, way: &Way, helpers: &[u32]) -> Result<Measured> {
+        let script = Script::new(subject, &way.cameras, self.events, way.alone, Arc::clone(&self.next))?;
         let (script, progress) = (Arc::new(script), Arc::<Progress>::default());
         let mut asking = JoinSet::new();
-        for n in 0..phase.callers {
+        for n in 0..way.callers {
             let caller = Caller::new(Arc::clone(&script), n, source(FIRST_SOURCE + n));
             asking.spawn_on(ask(caller, Arc::clone(&progress)), self.thread.handle());
         }
         sleep(WARM_UP).await;
         progress.counts.store(true, Ordering::Relaxed);
-        let before = Reading::take(side, &progress)?;
+        let before = Reading::take(subject, helpers, &progress)?;
         sleep(self.time).await;
-        let after = Reading::take(side, &progress)?;
+        let after = Reading::take(subject, helpers, &progress)?;
         progress.stop.store(true, Ordering::Relaxed);
         let mut times = Times::default();
         while let Some(done) = asking.join_next().await {
             times.append(done??);
         }
         if after.answered == before.answered {
-            return Err(Failure::new(format!("{} answered nothing: {}", side.name, phase.name)));
+            return Err(Failure::new(format!("{} answered nothing", subject.name)));
         }
         Ok(after.since(&before, &times))
     }
 }
 
 impl Reading {
-    fn take(side: &Side, progress: &Progress) -> Result<Self> {
-        let server = side.processor()?;
+    fn take(subject: &Subject, helpers: &[u32], progress: &Progress) -> Result<Self> {
+        let server = subject.processor()?;
+        let own = helpers.iter().copied().chain([std::process::id()]).map(process::processor);
+        let own: Duration = own.sum::<Result<_>>()?;
         Ok(Self {
             at: Instant::now(),
             answered: progress.answered.load(Ordering::Relaxed),
             server,
-            own: server + process::processor(std::process::id())?,
+            own: server + own,
             machine: process::machine()?,
         })
     }
@@ -152,12 +186,4 @@ async fn ask(mut caller: Caller, progress: Arc<Progress>) -> Result<Times> {
         }
     }
     Ok(times)
-}
-
-impl fmt::Display for Measured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (p50, p99) = (millis(self.p50), millis(self.p99));
-        let processor = self.processor.as_secs_f64() * 1e6;
-        write!(f, "{:.0} requests/s, p50 {p50}, p99 {p99}, {processor:.1} us each", self.rate)
-    }
 }
