@@ -157,7 +157,8 @@ impl Relay {
                         continue;
                     }
                     let way = phase.way(self.cameras);
-                    let measured = bench.measure(&side.subject, &way, &[]).await.doing(phase.name)?;
+                    let measured =
+                        bench.measure(&side.subject, &way, &side.helpers).await.doing(phase.name)?;
                     let (round, name) = (round + 1, side.subject.name);
                     report.progress(format!("round {round}, {}: {name}: {measured}", phase.name));
                     all[turn].push(measured);

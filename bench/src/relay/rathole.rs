@@ -1,11 +1,11 @@
 //! rathole as a side: its server and its client on this machine, and behind them the HTTP server of one device.
 //!
-//! A tunnel knows nothing of cameras: a port of its own leads to each, so only the first one is asked. What the client and the
-//! device's server cost is not counted, since they would be elsewhere.
+//! A tunnel knows nothing of cameras: a port of its own leads to each, so only the first one is asked. What the client
+//! and the device's server cost is not counted, since they would be elsewhere.
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     process::Stdio,
     time::Duration,
@@ -40,7 +40,7 @@ pub(super) struct Tunnel {
     /// Where callers ask.
     pub(super) address: SocketAddr,
     server: Child,
-    _client: Child,
+    client: Child,
     _folder: TempDir,
 }
 
@@ -60,12 +60,17 @@ impl Tunnel {
         let server = spawn(program, "--server", &server)?;
         let client = spawn(program, "--client", &client)?;
         reached(address).await?;
-        Ok((Self { address, server, _client: client, _folder: folder }, serving))
+        Ok((Self { address, server, client, _folder: folder }, serving))
     }
 
     /// The process id of the server.
     pub(super) fn pid(&self) -> u32 {
         self.server.id().unwrap_or_default()
+    }
+
+    /// The process id of the client, which would be at the device.
+    pub(super) fn client_pid(&self) -> u32 {
+        self.client.id().unwrap_or_default()
     }
 }
 
@@ -83,7 +88,8 @@ async fn device(answer: Bytes, handle: &Handle) -> Result<(SocketAddr, JoinSet<(
 /// Two ports that nobody listens on.
 fn free() -> Result<[SocketAddr; 2]> {
     // Both are held until both are known, so that they differ.
-    let held = [front::listen(None)?, front::listen(None)?];
+    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let held = [listen()?, listen()?];
     Ok([held[0].local_addr()?, held[1].local_addr()?])
 }
 

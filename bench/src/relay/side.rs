@@ -22,6 +22,8 @@ use crate::{
 pub(super) struct Side {
     /// How it is asked.
     pub(super) subject: Subject,
+    /// Processes that belong to its devices.
+    pub(super) helpers: Vec<u32>,
     /// Whether only the first camera can be asked there.
     one_camera: bool,
     _started: Started,
@@ -45,7 +47,8 @@ impl Side {
     /// The gateway, which somebody else has started.
     pub(super) fn oriel(gateway: &Gateway) -> Self {
         let subject = Subject::oriel(gateway);
-        Self { subject, one_camera: false, _started: Started::Elsewhere, _devices: JoinSet::new() }
+        let (helpers, _devices) = (Vec::new(), JoinSet::new());
+        Self { subject, helpers, one_camera: false, _started: Started::Elsewhere, _devices }
     }
 
     /// Whether it can be asked in a phase's way.
@@ -61,13 +64,14 @@ pub(super) async fn null(answer: &Bytes, cameras: usize, handle: &Handle) -> Res
     let devices = devices::start(&target, 0..cameras, answer, handle).await?;
     Ok(Side {
         subject: Subject::open(NULL, address, vec![relay.pid()]),
+        helpers: Vec::new(),
         one_camera: false,
         _started: Started::NullRelay { _relay: relay },
         _devices: devices,
     })
 }
 
-/// Starts the nats-server that is installed, a front, and devices that answer with `answer`; none when it is not installed.
+/// Starts the nats-server that is installed, a front, and devices that answer with `answer`; none without one.
 pub(super) async fn nats(answer: &Bytes, cameras: usize, handle: &Handle) -> Result<Option<Side>> {
     let Some(installed) = installed("nats-server") else { return Ok(None) };
     let server = Server::start(&installed).await?;
@@ -75,18 +79,20 @@ pub(super) async fn nats(answer: &Bytes, cameras: usize, handle: &Handle) -> Res
     let devices = server.devices(cameras, answer, handle).await?;
     Ok(Some(Side {
         subject: Subject::open(NATS, address, vec![server.pid(), front.pid()]),
+        helpers: Vec::new(),
         one_camera: false,
         _started: Started::Nats { _server: server, _front: front },
         _devices: devices,
     }))
 }
 
-/// Starts both ends of the rathole that is installed, and a device's HTTP server behind them; none when it is not installed.
+/// Starts both ends of the rathole that is installed, and a device's HTTP server behind them; none without one.
 pub(super) async fn rathole(answer: &Bytes, handle: &Handle) -> Result<Option<Side>> {
     let Some(installed) = installed("rathole") else { return Ok(None) };
     let (tunnel, devices) = Tunnel::start(&installed, answer, handle).await?;
     Ok(Some(Side {
         subject: Subject::open(RATHOLE, tunnel.address, vec![tunnel.pid()]),
+        helpers: vec![tunnel.client_pid()],
         one_camera: true,
         _started: Started::Rathole { _tunnel: tunnel },
         _devices: devices,
