@@ -1,6 +1,6 @@
-//! Crews: a gateway's agents or a null relay's devices in processes of their own, because a process may have 20,000 open files.
+//! Crews: agents or the null relay's devices in processes of their own, because a process may have 20,000 open files.
 //!
-//! A crew is told line by line who else is to connect, says so once all of them have, and ends when nobody can tell it more.
+//! A crew is told line by line who else is to connect, answers once all of them have, and ends with its input.
 
 use std::net::SocketAddr;
 

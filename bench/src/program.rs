@@ -1,4 +1,4 @@
-//! Programs that a scenario needs beside the gateway: those of this machine, and subcommands of this one as processes of their own.
+//! Programs that a scenario needs beside the gateway: those that are installed, and subcommands of this one.
 
 use std::{net::SocketAddr, path::PathBuf, process::Stdio};
 
@@ -23,7 +23,7 @@ pub(crate) fn installed(name: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
-/// A subcommand of this program as a process of its own, which is told things and says things line by line; dropping it ends it.
+/// A subcommand of this program as a process, which is told and says things line by line; dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Program {
     name: &'static str,

@@ -1,8 +1,8 @@
 //! Fleet: what a question and a camera cost when 100 cameras are connected, and when 19,000 are.
 //!
-//! One fleet grows step by step at one gateway, and the same one at the null relay; at every size a fixed hundred cameras,
-//! spread evenly over all, are asked in alternating rounds. Both fleets are spread over as many processes at every size, so that
-//! nothing but the number of connections changes.
+//! One fleet grows step by step at one gateway, and the same one at the null relay; at every size a hundred cameras,
+//! evenly spread, are asked in alternating rounds. Each fleet has as many processes at every size, so that nothing but
+//! the number of connections changes.
 
 mod outcome;
 mod servers;
@@ -18,7 +18,7 @@ use self::{
 };
 use crate::{
     failure::{Doing, Failure, Result},
-    measure::{Bench, Measured, Way},
+    measure::{Bench, Measured, Way, taken},
     report::Report,
 };
 
@@ -73,13 +73,15 @@ impl Scale {
         }
         let mut servers = Servers::start(self.oriel.clone(), most, self.events, report).await?;
         let bench = Bench::new(self.events, Duration::from_millis(self.phase))?;
-        let (mut sizes, mut rng) = (Vec::new(), SmallRng::seed_from_u64(seed));
+        let (mut sizes, mut all) = (Vec::new(), Vec::new());
+        let mut rng = SmallRng::seed_from_u64(seed);
         for cameras in self.cameras.iter().copied() {
             servers.grow(cameras).await?;
             report.progress(format!("{cameras} cameras are connected"));
             let memory = servers.memory().await?;
             let rounds = self.rounds(&bench, &servers, cameras, report).await?;
             servers.all_present().await?;
+            all.extend(rounds.iter().flatten().cloned());
             sizes.push(Size::of(cameras, &rounds, memory, &mut rng));
         }
         let before = sizes.last().map_or(0, |size| size.memory.gateway);
@@ -87,7 +89,8 @@ impl Scale {
         report.progress("all have left");
         servers.come_back().await?;
         let returned = Return { before, gone, after: servers.memory().await?.gateway };
-        let outcome = Outcome { sizes, returned, empty: servers.empty(), rounds: self.rounds };
+        let (taken, empty) = (taken(all.iter()), servers.empty());
+        let outcome = Outcome { sizes, returned, empty, taken, rounds: self.rounds };
         outcome.tell(report);
         Ok(outcome)
     }

@@ -1,4 +1,4 @@
-//! Callers that cost as little as they can: prepared requests on a socket, and no more of an answer is read than its head says.
+//! Callers that cost as little as they can: prepared requests on a socket, and only the head of an answer is parsed.
 
 use std::{
     io::Write,

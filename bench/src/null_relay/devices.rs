@@ -1,5 +1,5 @@
-//! The null relay's devices: as cheap as the light agents that the gateway has, and just as eager to answer together what came
-//! together.
+//! The null relay's devices: as cheap as the light agents that the gateway has, and just as eager to answer together
+//! what came together.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::FutureExt;

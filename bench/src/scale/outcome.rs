@@ -72,6 +72,8 @@ pub(crate) struct Outcome {
     pub(crate) returned: Return,
     /// Memory before anybody came.
     pub(crate) empty: Memory,
+    /// What other programs took of this machine, for people.
+    pub(crate) taken: String,
     /// Rounds at each size.
     pub(crate) rounds: usize,
 }
@@ -146,6 +148,7 @@ impl Outcome {
         report
             .check(kept >= KEEPS, format!("only {kept:.2} of the requests per second with the most cameras"));
         report.figure("memory with all, without, with all again", self.returned());
+        report.figure("taken by other programs", &self.taken);
         report.check(growth <= GROWTH, format!("memory: {}", self.returned()));
     }
 
@@ -153,10 +156,10 @@ impl Outcome {
     pub(crate) fn markdown(&self) -> String {
         let mut text = format!(
             "256 callers of 100 cameras, spread over all that are connected. Medians of {} rounds; ratios are those of the same round, with the \
-             interval of nine of ten medians.\n\n\
+             interval of nine of ten medians. Other programs took {}.\n\n\
              | cameras | side | requests/s | p50 | p99 | processor time each | memory | memory per camera | requests / {NULL} | \
              processor time / {NULL} |\n|---|---|---|---|---|---|---|---|---|---|\n",
-            self.rounds
+            self.rounds, self.taken
         );
         for size in &self.sizes {
             let ratios = format!("{} | {}", size.ratio.rate, size.ratio.processor);
@@ -217,7 +220,7 @@ mod tests {
         let sizes = vec![size(100, 50_000.0, 20), size(1_000, 48_000.0, 23), size(10_000, 40_000.0, 22)];
         let empty = Memory { gateway: 500, null: 500 };
         let returned = Return { before: 1_000, gone: 400, after: 1_050 };
-        let outcome = Outcome { sizes, returned, empty, rounds: 1 };
+        let outcome = Outcome { sizes, returned, empty, taken: String::new(), rounds: 1 };
         assert_eq!((outcome.difference() * 100.0).round(), 15.0);
         assert_eq!((outcome.kept() * 100.0).round(), 80.0);
         assert_eq!((outcome.returned.growth() * 100.0).round(), 5.0);

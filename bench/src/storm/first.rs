@@ -1,4 +1,4 @@
-//! The first arrival: all dial at once, without jitter, a server that has just started; the gateway and the null relay in turn.
+//! The first arrival: all dial at once, without jitter, a server that has just started; gateway and null relay in turn.
 
 use std::{fmt::Write, time::Duration};
 
