@@ -54,6 +54,9 @@ pub(crate) struct Idle {
     /// Bytes of a Part of what it moves, one run for each
     #[arg(long, value_name = "BYTES", value_delimiter = ',', default_value = "8192")]
     parts: Vec<usize>,
+    /// Ask nothing of what a camera costs: the targets are for 10,000, over which what a process gains by living is spread
+    #[arg(long)]
+    tell_only: bool,
     /// Repeats the run with this seed
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -79,7 +82,8 @@ impl Idle {
             }
             costs.push(cost);
         }
-        let outcome = Outcome { agents: self.agents, tls: self.tls, moved: self.moved, costs };
+        let Self { agents, tls, moved, tell_only, .. } = *self;
+        let outcome = Outcome { agents, tls, moved, tell_only, costs };
         outcome.tell(report);
         Ok(outcome)
     }

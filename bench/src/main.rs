@@ -4,7 +4,7 @@
 //! # Layout
 //!
 //! - `chaos`, `storm`, `timeouts`, `slow_clients`, `readers`, `drain`, `relay`, `idle`,
-//!   `scale` (which is called `fleet`): the scenarios, each a subcommand.
+//!   `scale` (which is called `fleet`): the scenarios, each a subcommand; `table`: all figures of some of them in one document.
 //! - `null_relay`, `nats_front`: what the gateway is compared with, subcommands too; `front`: HTTP for both.
 //! - `measure`: callers, and what a server does meanwhile; `crew`: many agents in processes of their own; `program`: such processes.
 //! - `gateway`: a gateway as a process; `library`: one whose memory can be trimmed; `process`: what the system says of it; `authority`: its certificate.
@@ -37,6 +37,7 @@ mod scale;
 mod slow_clients;
 mod stats;
 mod storm;
+mod table;
 mod target;
 mod thread;
 mod timeouts;
@@ -68,6 +69,7 @@ enum Scenario {
     Serve(Box<oriel_gateway::config::Config>),
     Relay(relay::Relay),
     Fleet(scale::Scale),
+    Table(table::Table),
     #[command(hide = true)]
     Crew(crew::Crew),
     #[command(hide = true)]
@@ -95,6 +97,7 @@ impl Scenario {
             Self::Serve(config) => runtime.block_on(library::serve(*config)).map(|()| true),
             Self::Relay(relay) => runtime.block_on(relay.run(seed)),
             Self::Fleet(scale) => runtime.block_on(scale.run(seed)),
+            Self::Table(table) => runtime.block_on(table.run(seed)),
             Self::Crew(crew) => runtime.block_on(crew.run()),
             Self::NullRelay(null_relay) => runtime.block_on(null_relay.run()),
             Self::NatsFront(nats_front) => runtime.block_on(nats_front.run()),
@@ -112,6 +115,7 @@ impl Scenario {
             Self::Idle(idle) => idle.seed,
             Self::Relay(relay) => relay.seed,
             Self::Fleet(scale) => scale.seed,
+            Self::Table(table) => table.seed,
             Self::Serve(_) | Self::Crew(_) | Self::NullRelay(_) | Self::NatsFront(_) => None,
         }
     }

@@ -5,7 +5,6 @@ mod measured;
 
 use std::{
     net::SocketAddr,
-    num::NonZeroUsize,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -19,7 +18,7 @@ use tokio::{
 };
 
 use self::caller::{Caller, Script};
-pub(crate) use self::measured::{Measured, Ratio, taken};
+pub(crate) use self::measured::{Measured, Ratio, others, taken};
 use crate::{
     failure::{Failure, Result},
     gateway::Gateway,
@@ -161,14 +160,12 @@ impl Reading {
     /// What was done since `before`, by answers that took these `times`.
     fn since(&self, before: &Self, times: &Times) -> Measured {
         let (took, answered) = (self.at - before.at, (self.answered - before.answered) as f64);
-        let others = (self.machine - before.machine).saturating_sub(self.own - before.own);
-        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Measured {
             rate: answered / took.as_secs_f64(),
             p50: times.quantile(0.5),
             p99: times.quantile(0.99),
             processor: (self.server - before.server).div_f64(answered),
-            others: others.as_secs_f64() / took.as_secs_f64() / processors as f64,
+            others: others(self.machine - before.machine, self.own - before.own, took),
         }
     }
 }

@@ -73,7 +73,7 @@ impl Scale {
         }
         let mut servers = Servers::start(self.oriel.clone(), most, self.events, report).await?;
         let bench = Bench::new(self.events, Duration::from_millis(self.phase))?;
-        let (mut sizes, mut all) = (Vec::new(), Vec::new());
+        let (mut sizes, mut others) = (Vec::new(), Vec::new());
         let mut rng = SmallRng::seed_from_u64(seed);
         for cameras in self.cameras.iter().copied() {
             servers.grow(cameras).await?;
@@ -81,7 +81,7 @@ impl Scale {
             let memory = servers.memory().await?;
             let rounds = self.rounds(&bench, &servers, cameras, report).await?;
             servers.all_present().await?;
-            all.extend(rounds.iter().flatten().cloned());
+            others.extend(rounds.iter().flatten().map(|measured| measured.others));
             sizes.push(Size::of(cameras, &rounds, memory, &mut rng));
         }
         let before = sizes.last().map_or(0, |size| size.memory.gateway);
@@ -89,7 +89,7 @@ impl Scale {
         report.progress("all have left");
         servers.come_back().await?;
         let returned = Return { before, gone, after: servers.memory().await?.gateway };
-        let (taken, empty) = (taken(all.iter()), servers.empty());
+        let (taken, empty) = (taken(others.into_iter()), servers.empty());
         let outcome = Outcome { sizes, returned, empty, taken, rounds: self.rounds };
         outcome.tell(report);
         Ok(outcome)

@@ -45,6 +45,8 @@ pub(crate) struct Outcome {
     pub(super) agents: usize,
     /// Whether they connected by TLS.
     pub(super) tls: bool,
+    /// Whether nothing is asked of what a camera costs.
+    pub(super) tell_only: bool,
     /// Bytes that each socket moved.
     pub(super) moved: usize,
     /// One for each size.
@@ -66,7 +68,21 @@ impl Outcome {
 
     /// What a camera may cost, fresh and after its socket was busy.
     const fn allowed(&self) -> (f64, f64) {
-        if self.tls { (FRESH_TLS, USED_TLS) } else { (FRESH, USED) }
+        match (self.tell_only, self.tls) {
+            (true, _) => (f64::INFINITY, f64::INFINITY),
+            (false, true) => (FRESH_TLS, USED_TLS),
+            (false, false) => (FRESH, USED),
+        }
+    }
+
+    /// The same for people.
+    fn wanted(&self, moved: &str) -> String {
+        match self.allowed() {
+            (fresh, used) if fresh.is_finite() => {
+                format!("{fresh} fresh, {used} after each moved {moved}, and ")
+            }
+            _ => String::new(),
+        }
     }
 
     /// Tells everything, and what did not hold.
@@ -110,14 +126,14 @@ impl Outcome {
 
     /// As a table in Markdown.
     pub(crate) fn markdown(&self) -> String {
-        let (fresh, used) = self.allowed();
         let moved = mebibytes(self.moved as u64);
         let mut text = format!(
-            "{} cameras{}, connected and silent; bytes of resident memory for each, after freed memory was given back. Wanted: {fresh} fresh, \
-             {used} after each moved {moved}, and within {:.0} % after all have left and come back.\n\n\
+            "{} cameras{}, connected and silent; bytes of resident memory for each, after freed memory was given back. \
+             Wanted: {}within {:.0} % after all have left and come back.\n\n\
              | side | bytes of a Part | fresh | after each moved {moved} | all left | all came back |\n|---|---|---|---|---|---|\n",
             self.agents,
             if self.tls { " by TLS" } else { "" },
+            self.wanted(&moved),
             GROWTH * 100.0
         );
         let bytes = |each: Option<f64>| each.map_or_else(String::new, |each| format!("{each:.0}"));
@@ -164,9 +180,11 @@ mod tests {
             again: 4_200_000,
             null,
         };
-        let outcome = Outcome { agents: 1_000, tls: false, moved: 1 << 20, costs: vec![cost] };
+        let outcome =
+            Outcome { agents: 1_000, tls: false, moved: 1 << 20, tell_only: false, costs: vec![cost] };
         let text = outcome.markdown();
         assert!(text.contains("| oriel | 8192 | 3000 | 3500 | 1.9 MiB | +5.0 % |"), "{text}");
+        assert!(text.contains("Wanted: 3000 fresh, 3500 after"), "{text}");
         assert!(text.contains("| null relay | 8192 | 7700 |  | | |"), "{text}");
     }
 }

@@ -1,6 +1,6 @@
 //! What was measured, in the middle of its rounds, and one side against another in the same rounds.
 
-use std::{fmt, time::Duration};
+use std::{fmt, num::NonZeroUsize, time::Duration};
 
 use rand::Rng;
 
@@ -69,9 +69,15 @@ impl Ratio {
     }
 }
 
-/// What other programs took of this machine while all of this was measured, for people.
-pub(crate) fn taken<'a>(all: impl Iterator<Item = &'a Measured>) -> String {
-    let others: Vec<_> = all.map(|measured| measured.others).collect();
+/// What other programs took of this machine, 0 to 1, when all used `machine` of it in `took`, and this run `own`.
+pub(crate) fn others(machine: Duration, own: Duration, took: Duration) -> f64 {
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    machine.saturating_sub(own).as_secs_f64() / took.as_secs_f64() / processors as f64
+}
+
+/// Shares that other programs took of this machine, for people.
+pub(crate) fn taken(others: impl Iterator<Item = f64>) -> String {
+    let others: Vec<_> = others.collect();
     let worst = others.iter().copied().fold(0.0, f64::max);
     format!("{:.0} % of this machine, {:.0} % at worst", median(others) * 100.0, worst * 100.0)
 }

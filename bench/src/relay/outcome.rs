@@ -43,7 +43,7 @@ impl Outcome {
         all: &[Vec<Vec<Measured>>],
         rng: &mut impl Rng,
     ) -> Self {
-        let taken = taken(all.iter().flatten().flatten());
+        let taken = taken(all.iter().flatten().flatten().map(|measured| measured.others));
         let rounds = all.iter().flatten().map(Vec::len).max().unwrap_or_default();
         let phases = phases.iter().zip(all).map(|(phase, all)| PhaseOutcome::of(phase, names, all, rng));
         Self { phases: phases.collect(), rounds, taken }

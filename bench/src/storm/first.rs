@@ -8,12 +8,12 @@ use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
     failure::Result,
-    measure::{NULL, ORIEL},
+    measure::{NULL, ORIEL, others, taken},
     null_relay::{self, devices},
     process,
     program::Program,
     report::{Report, seconds},
-    stats::{Interval, median_time},
+    stats::{Interval, median, median_time},
     target::Target,
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct Arrival {
     pub(super) processor: Duration,
     /// What each took of this process.
     pub(super) own: Duration,
+    /// The share of this machine that other programs took meanwhile, 0 to 1.
+    pub(super) others: f64,
 }
 
 /// How crowds arrived at both servers, round by round.
@@ -57,23 +59,25 @@ pub(super) struct Departure {
     at: Instant,
     busy: Duration,
     own: Duration,
+    machine: Duration,
 }
 
 impl Departure {
     /// Towards a server with this process id.
     pub(super) fn to(server: u32) -> Result<Self> {
         let own = process::processor(std::process::id())?;
-        Ok(Self { server, at: Instant::now(), busy: process::processor(server)?, own })
+        let (busy, machine) = (process::processor(server)?, process::machine()?);
+        Ok(Self { server, at: Instant::now(), busy, own, machine })
     }
 
     /// So many are there.
     pub(super) fn arrived(self, agents: usize) -> Result<Arrival> {
-        let each = |now: Duration, then: Duration| now.saturating_sub(then).div_f64(agents as f64);
-        Ok(Arrival {
-            took: self.at.elapsed(),
-            processor: each(process::processor(self.server)?, self.busy),
-            own: each(process::processor(std::process::id())?, self.own),
-        })
+        let took = self.at.elapsed();
+        let busy = process::processor(self.server)?.saturating_sub(self.busy);
+        let own = process::processor(std::process::id())?.saturating_sub(self.own);
+        let others = others(process::machine()? - self.machine, busy + own, took);
+        let [processor, own] = [busy, own].map(|all| all.div_f64(agents as f64));
+        Ok(Arrival { took, processor, own, others })
     }
 }
 
@@ -95,6 +99,7 @@ impl Arrival {
             took: median_time(all.iter().map(|arrival| arrival.took)),
             processor: median_time(all.iter().map(|arrival| arrival.processor)),
             own: median_time(all.iter().map(|arrival| arrival.own)),
+            others: median(all.iter().map(|arrival| arrival.others).collect()),
         }
     }
 
@@ -118,6 +123,7 @@ impl First {
             }
             None => report.figure(NULL, "speaks no TLS, so not measured"),
         }
+        report.figure("first: taken by other programs", self.taken());
     }
 
     /// Notes what the gateway does not reach; by TLS nothing is asked of it.
@@ -135,10 +141,11 @@ impl First {
         let rounds = self.gateway.len();
         let mut text = format!(
             "{} agents dial at once, without jitter, a server that has just started. Medians of {rounds} rounds; ratios are those of the same \
-             round, with the interval of nine of ten medians. Wanted: {} and {} each.\n\n\
+             round, with the interval of nine of ten medians. Other programs took {}. Wanted: {} and {} each.\n\n\
              | side | until the last is registered | processor time each | time / {NULL} | processor time / {NULL} |\n\
              |---|---|---|---|---|\n",
             self.agents,
+            self.taken(),
             seconds(WITHIN),
             micros(COSTS)
         );
@@ -154,6 +161,11 @@ impl First {
             _ = writeln!(text, "| {name} | {took} | {processor} | {against} |");
         }
         text
+    }
+
+    /// What other programs took of this machine, for people.
+    fn taken(&self) -> String {
+        taken(self.gateway.iter().chain(&self.null).map(|arrival| arrival.others))
     }
 
     /// The one against the other, where both were measured.
@@ -186,7 +198,7 @@ mod tests {
 
     fn arrivals(milliseconds: [u64; 3]) -> Vec<Arrival> {
         let (processor, own) = (Duration::from_micros(50), Duration::from_micros(90));
-        milliseconds.map(|ms| Arrival { took: Duration::from_millis(ms), processor, own }).into()
+        milliseconds.map(|ms| Arrival { took: Duration::from_millis(ms), processor, own, others: 0.0 }).into()
     }
 
     #[test]
