@@ -11,6 +11,7 @@ pub(crate) mod prompt;
 use std::net::Ipv4Addr;
 
 use oriel_proto::{CameraId, InstanceId};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use self::dial::Socket;
 use crate::{
@@ -37,7 +38,29 @@ pub(crate) struct Member {
     generation: u64,
 }
 
+/// What another process is told of an agent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Recruit {
+    number: usize,
+    token: String,
+    cameras: Vec<CameraId>,
+}
+
+impl Recruit {
+    /// The agent, which connects to `target`.
+    pub(crate) fn member(self, target: &Target) -> Member {
+        let Self { number, token, cameras } = self;
+        let (target, instance) = (target.clone(), InstanceId::new());
+        Member { number, target, token, cameras, source: source(number), instance, generation: 0 }
+    }
+}
+
 impl Member {
+    /// It, for another process.
+    pub(crate) fn recruit(&self) -> Recruit {
+        Recruit { number: self.number, token: self.token.clone(), cameras: self.cameras.clone() }
+    }
+
     /// The same agent, started anew.
     pub(crate) fn anew(&self) -> Self {
         Self { instance: InstanceId::new(), ..self.clone() }
@@ -63,14 +86,7 @@ pub(crate) async fn enrolled_from(gateway: &Gateway, first: usize, count: usize)
 
 async fn enrolled_for(gateway: &Gateway, shares: Vec<Vec<CameraId>>) -> Result<Vec<Member>> {
     let tokens = enroll::tokens(gateway, &shares).await.doing("enrolling")?;
-    let members = shares.into_iter().zip(tokens).enumerate().map(|(number, (cameras, token))| Member {
-        number,
-        target: gateway.target.clone(),
-        token,
-        cameras,
-        source: source(number),
-        instance: InstanceId::new(),
-        generation: 0,
-    });
-    Ok(members.collect())
+    let recruits = shares.into_iter().zip(tokens).enumerate();
+    let recruits = recruits.map(|(number, (cameras, token))| Recruit { number, token, cameras });
+    Ok(recruits.map(|recruit| recruit.member(&gateway.target)).collect())
 }

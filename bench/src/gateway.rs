@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use oriel_proto::CameraId;
 use tempfile::TempDir;
 use tokio::{
     process::{Child, Command},
@@ -25,6 +27,9 @@ use crate::{
 
 /// Longer than any start on a busy machine.
 const START_WITHIN: Duration = Duration::from_secs(30);
+
+/// Longer than any end without open questions.
+const END_WITHIN: Duration = Duration::from_secs(15);
 
 /// How a gateway is run.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +95,13 @@ impl Gateway {
         Ok(Instant::now())
     }
 
+    /// Has it stop, and starts it anew: a process that has lived through nothing yet.
+    pub(crate) async fn stop_and_start(&mut self) -> Result<()> {
+        self.terminate()?;
+        self.ended(END_WITHIN).await?;
+        self.start_again().await.map(drop)
+    }
+
     /// Ends it as a power cut would.
     pub(crate) async fn kill(&mut self) -> Result<()> {
         Ok(self.child.kill().await?)
@@ -97,14 +109,14 @@ impl Gateway {
 
     /// Asks it to stop.
     pub(crate) fn terminate(&self) -> Result<()> {
-        signal(self.pid(), "TERM")
+        process::signal(self.pid(), "TERM")
     }
 
     /// Has it give freed memory back to the system, which only one that runs as a library does.
     pub(crate) async fn trim(&self) -> Result<()> {
         let count = |log: String| log.lines().filter(|line| *line == TRIMMED).count();
         let before = count(self.log()?);
-        signal(self.pid(), "USR1")?;
+        process::signal(self.pid(), "USR1")?;
         let until = Instant::now() + START_WITHIN;
         while count(self.log()?) == before {
             if Instant::now() > until {
@@ -145,6 +157,12 @@ impl Gateway {
     /// Somebody who may do everything.
     pub(crate) fn caller(&self, source: Ipv4Addr) -> Caller {
         Caller::new(self.target.clone(), source, &self.key)
+    }
+
+    /// What it answers when a camera is asked for so many events.
+    pub(crate) async fn answer(&self, camera: &CameraId, events: u64) -> Result<Bytes> {
+        let path = format!("/v1/cameras/{camera}/events?limit={events}&order=desc");
+        Ok(self.caller(Ipv4Addr::LOCALHOST).get(&path).await?.must_be(200)?.body)
     }
 
     /// The value of a metric; none when the gateway has none of that name.
@@ -196,13 +214,6 @@ impl Gateway {
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
-}
-
-/// Sends a signal to a process.
-fn signal(pid: u32, name: &str) -> Result<()> {
-    let kill = format!("kill -s {name} {pid}");
-    let done = std::process::Command::new("sh").args(["-c", &kill]).status()?;
-    if done.success() { Ok(()) } else { Err(Failure::new(format!("{kill}: {done}"))) }
 }
 
 /// Starts `oriel serve`; what it says goes into files of `folder`.

@@ -20,10 +20,23 @@ use crate::failure::Result;
 /// What is said when memory was given back.
 pub(crate) const TRIMMED: &str = "trimmed";
 
+/// Gives freed memory back on each SIGUSR1, and says so.
+pub(crate) fn trim_when_asked(say: impl Fn() + Send + 'static) -> Result<()> {
+    let mut usr1 = signal(SignalKind::user_defined1())?;
+    tokio::spawn(async move {
+        while usr1.recv().await.is_some() {
+            oriel_trim::trim();
+            say();
+        }
+    });
+    Ok(())
+}
+
 /// Serves until SIGTERM.
 pub(crate) async fn serve(config: Config) -> Result<()> {
     let stop = CancellationToken::new();
-    let (mut terminate, mut usr1) = (signal(SignalKind::terminate())?, signal(SignalKind::user_defined1())?);
+    let mut terminate = signal(SignalKind::terminate())?;
+    trim_when_asked(|| eprintln!("{TRIMMED}"))?;
     let gateway = Gateway::start(config.clone()).await?;
     let listeners = gateway.listen()?;
     if !gateway.access().has_any_key() {
@@ -32,17 +45,10 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
         println!("{}", gateway.access().add_key(key).await?.1.expose());
     }
     eprintln!("serving url=\"{}\"", config.base_url(listeners.main.local_addr()?));
-    let signals = async {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return stop.cancel(),
-                _ = usr1.recv() => {
-                    oriel_trim::trim();
-                    eprintln!("{TRIMMED}");
-                }
-            }
-        }
+    let stopped = async {
+        terminate.recv().await;
+        stop.cancel();
     };
-    tokio::join!(gateway.serve(listeners, stop.clone()), signals);
+    tokio::join!(gateway.serve(listeners, stop.clone()), stopped);
     Ok(())
 }

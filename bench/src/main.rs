@@ -3,14 +3,17 @@
 //!
 //! # Layout
 //!
-//! - `chaos`, `storm`, `timeouts`, `slow_clients`, `readers`, `drain`, `relay`, `idle`: the scenarios, each a subcommand.
-//! - `null_relay`, `nats_front`: what `relay` compares the gateway with, subcommands too; `front`: HTTP for both.
+//! - `chaos`, `storm`, `timeouts`, `slow_clients`, `readers`, `drain`, `relay`, `idle`,
+//!   `scale` (which is called `fleet`): the scenarios, each a subcommand; `table`: all figures of some of them in one document.
+//! - `null_relay`, `nats_front`: what the gateway is compared with, subcommands too; `front`: HTTP for both.
+//! - `measure`: callers, and what a server does meanwhile; `crew`: many agents in processes of their own; `program`: such processes.
 //! - `gateway`: a gateway as a process; `library`: one whose memory can be trimmed; `process`: what the system says of it; `authority`: its certificate.
 //! - `enroll`: tokens for many; `fleet`: light agents; `http`: callers, `load`: steady traffic; `target`: from where and whereto; `thread`: tasks apart.
 //! - `report`: figures and verdict; `stats`: quantiles; `failure`: why a scenario broke off.
 
 mod authority;
 mod chaos;
+mod crew;
 mod device;
 mod drain;
 mod enroll;
@@ -22,15 +25,19 @@ mod http;
 mod idle;
 mod library;
 mod load;
+mod measure;
 mod nats_front;
 mod null_relay;
 mod process;
+mod program;
 mod readers;
 mod relay;
 mod report;
+mod scale;
 mod slow_clients;
 mod stats;
 mod storm;
+mod table;
 mod target;
 mod thread;
 mod timeouts;
@@ -61,6 +68,10 @@ enum Scenario {
     #[command(hide = true)]
     Serve(Box<oriel_gateway::config::Config>),
     Relay(relay::Relay),
+    Fleet(scale::Scale),
+    Table(table::Table),
+    #[command(hide = true)]
+    Crew(crew::Crew),
     #[command(hide = true)]
     NullRelay(null_relay::NullRelay),
     #[command(hide = true)]
@@ -85,6 +96,9 @@ impl Scenario {
             Self::Idle(idle) => runtime.block_on(idle.run(seed)),
             Self::Serve(config) => runtime.block_on(library::serve(*config)).map(|()| true),
             Self::Relay(relay) => runtime.block_on(relay.run(seed)),
+            Self::Fleet(scale) => runtime.block_on(scale.run(seed)),
+            Self::Table(table) => runtime.block_on(table.run(seed)),
+            Self::Crew(crew) => runtime.block_on(crew.run()),
             Self::NullRelay(null_relay) => runtime.block_on(null_relay.run()),
             Self::NatsFront(nats_front) => runtime.block_on(nats_front.run()),
         }
@@ -100,7 +114,9 @@ impl Scenario {
             Self::Drain(drain) => drain.seed,
             Self::Idle(idle) => idle.seed,
             Self::Relay(relay) => relay.seed,
-            Self::Serve(_) | Self::NullRelay(_) | Self::NatsFront(_) => None,
+            Self::Fleet(scale) => scale.seed,
+            Self::Table(table) => table.seed,
+            Self::Serve(_) | Self::Crew(_) | Self::NullRelay(_) | Self::NatsFront(_) => None,
         }
     }
 }

@@ -29,7 +29,7 @@ impl NatsFront {
     pub(crate) async fn run(self) -> Result<bool> {
         let client = connect(self.nats).await?;
         let listener = front::listen(self.listen)?;
-        report::serving(listener.local_addr()?);
+        report::say(listener.local_addr()?);
         match front::serve(listener, move |request| respond(client.clone(), request)).await? {}
     }
 }

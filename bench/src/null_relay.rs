@@ -4,6 +4,7 @@
 //! socket, and what comes up is the response. There are no credentials, no limits, no metrics and no deadlines; what
 //! travels is opaque. Every queued message goes into one flush, and nothing waits for more to be queued.
 
+pub(crate) mod devices;
 mod line;
 
 use std::{
@@ -25,8 +26,13 @@ pub(crate) use self::line::NUMBER_BYTES;
 use crate::{
     failure::Result,
     fleet::opaque::{Opaque, accept},
-    front, report,
+    front,
+    library::{self, TRIMMED},
+    report,
 };
+
+/// The subcommand that is the null relay.
+pub(crate) const NAME: &str = "null-relay";
 
 /// Where devices dial to: the rest of the path is the device's name.
 const DEVICES: &str = "/devices/";
@@ -46,8 +52,9 @@ struct Relay(RwLock<HashMap<String, Arc<Line>>>);
 impl NullRelay {
     /// Serves until the process is ended.
     pub(crate) async fn run(self) -> Result<bool> {
+        library::trim_when_asked(|| report::say(TRIMMED))?;
         let listener = front::listen(self.listen)?;
-        report::serving(listener.local_addr()?);
+        report::say(listener.local_addr()?);
         match serve(listener).await? {}
     }
 }

@@ -1,6 +1,6 @@
-//! What the system says of a running process: memory, processor time, descriptors.
+//! What the system says of a running process: memory, processor time, descriptors; and how it is sent a signal.
 
-use std::{fs, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use crate::failure::{Doing, Failure, Result};
 
@@ -60,6 +60,13 @@ pub(crate) fn tcp_buffers() -> Result<u64> {
     let pages =
         line.and_then(|line| line.rsplit_once("mem ")?.1.split_whitespace().next()?.parse::<u64>().ok());
     Ok(pages.ok_or_else(|| Failure::new(format!("{path} tells no memory")))? * PAGE)
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(pid: u32, name: &str) -> Result<()> {
+    let kill = format!("kill -s {name} {pid}");
+    let done = Command::new("sh").args(["-c", &kill]).status()?;
+    if done.success() { Ok(()) } else { Err(Failure::new(format!("{kill}: {done}"))) }
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 
 use std::{
     fmt::Display,
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -15,6 +14,8 @@ use crate::failure::Failure;
 pub(crate) struct Report {
     start: Instant,
     faults: Vec<String>,
+    /// The part of a longer document that is measured; its figures are progress, since the document will tell them.
+    part: Option<&'static str>,
 }
 
 impl Report {
@@ -22,18 +23,33 @@ impl Report {
     pub(crate) fn begin(scenario: &str, seed: u64) -> Self {
         println!("{scenario}");
         println!("  seed: {seed}");
-        Self { start: Instant::now(), faults: Vec::new() }
+        Self { start: Instant::now(), faults: Vec::new(), part: None }
+    }
+
+    /// Begins a document that is printed at the end.
+    pub(crate) fn document() -> Self {
+        Self { start: Instant::now(), faults: Vec::new(), part: Some("") }
+    }
+
+    /// Begins another part of a document.
+    pub(crate) fn part(&mut self, name: &'static str) {
+        self.part = Some(name);
+        self.progress(name);
     }
 
     /// Prints a figure.
     pub(crate) fn figure(&self, name: &str, value: impl Display) {
-        println!("  {name}: {value}");
+        match self.part {
+            Some(_) => self.progress(format!("{name}: {value}")),
+            None => println!("  {name}: {value}"),
+        }
     }
 
     /// Notes `why` unless it holds.
     pub(crate) fn check(&mut self, holds: bool, why: impl Into<String>) {
         if !holds {
-            self.faults.push(why.into());
+            let why = why.into();
+            self.faults.push(self.part.map_or_else(|| why.clone(), |part| format!("{part}: {why}")));
         }
     }
 
@@ -48,6 +64,16 @@ impl Report {
         eprintln!("[{:6.1} s] {text}", self.start.elapsed().as_secs_f64());
     }
 
+    /// How long it has taken so far.
+    pub(crate) fn took(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// What did not hold so far.
+    pub(crate) fn faults(&self) -> &[String] {
+        &self.faults
+    }
+
     /// Prints the verdict; whether everything held.
     pub(crate) fn verdict(self) -> bool {
         println!("  took: {:.1} s", self.start.elapsed().as_secs_f64());
@@ -60,9 +86,9 @@ impl Report {
     }
 }
 
-/// Prints where a server listens, for the process that started it.
-pub(crate) fn serving(address: SocketAddr) {
-    println!("{address}");
+/// Prints a line for the process that started this one.
+pub(crate) fn say(what: impl Display) {
+    println!("{what}");
 }
 
 /// Prints the verdict of a scenario that broke off.

@@ -21,6 +21,9 @@ use tokio::{
 
 use super::{Member, Socket, answer, due::Due};
 
+/// Longer than any fleet that dials once takes to connect.
+pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+
 /// Who is registered: every one of its cameras is bound.
 #[derive(Debug, Default)]
 pub(crate) struct Roll {

@@ -2,20 +2,17 @@
 
 use std::fmt::Write;
 
-use super::{
-    outcome::{Outcome, PhaseOutcome},
-    phase::NULL,
-};
-use crate::report::millis;
+use super::outcome::{Outcome, PhaseOutcome};
+use crate::{measure::NULL, report::millis};
 
 /// What every side did, and which targets the gateway reached.
-pub(super) fn table(outcome: &Outcome, rounds: usize) -> String {
+pub(super) fn table(outcome: &Outcome) -> String {
     let mut text = format!(
-        "Medians of {rounds} rounds; ratios are those of sides in the same round, with the interval of nine of ten medians. Other programs took \
+        "Medians of {} rounds; ratios are those of sides in the same round, with the interval of nine of ten medians. Other programs took \
          {}.\n\n\
          | asked by | side | requests/s | p50 | p99 | processor time each | requests / {NULL} | processor time / {NULL} |\n\
          |---|---|---|---|---|---|---|---|\n",
-        outcome.taken()
+        outcome.rounds, outcome.taken
     );
     outcome.phases.iter().for_each(|phase| sides(phase, &mut text));
     text += "\n| asked by | target | reached | |\n|---|---|---|---|\n";

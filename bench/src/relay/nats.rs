@@ -1,12 +1,6 @@
 //! NATS as a side: the nats-server of this machine, an HTTP front for it, and a subscriber for each camera.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{fs, net::SocketAddr, path::Path, process::Stdio, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -27,9 +21,6 @@ use crate::{
 /// Longer than any start on a busy machine.
 const START_WITHIN: Duration = Duration::from_secs(10);
 
-/// Where programs are looked for beside `PATH`: servers may not be on a user's.
-const BESIDE_PATH: &str = "/usr/sbin";
-
 /// A NATS server on a free port; dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -37,13 +28,6 @@ pub(super) struct Server {
     pub(super) address: SocketAddr,
     child: Child,
     _folder: TempDir,
-}
-
-/// Where a program of this name is installed, if it is.
-pub(super) fn installed(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain([PathBuf::from(BESIDE_PATH)]);
-    folders.map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
 impl Server {

@@ -3,22 +3,25 @@
 use rand::Rng;
 
 use super::{
-    measure::Measured,
-    phase::{NULL, ORIEL, Phase, Target},
-    side::Side,
+    markdown,
+    phase::{Phase, Target},
+    picture,
 };
 use crate::{
+    measure::{Measured, NULL, ORIEL, Ratio, taken},
     report::Report,
-    stats::{Interval, median, median_time},
+    stats::Interval,
 };
 
 /// How all phases ended.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// One for each that was measured.
     pub(super) phases: Vec<PhaseOutcome>,
-    /// The share of this machine that other programs took, 0 to 1: in the middle, and at worst.
-    pub(super) others: (f64, f64),
+    /// How many rounds there were.
+    pub(super) rounds: usize,
+    /// What other programs took of this machine, for people.
+    pub(super) taken: String,
 }
 
 /// How one phase ended.
@@ -32,32 +35,28 @@ pub(super) struct PhaseOutcome {
     pub(super) ratios: Vec<Ratio>,
 }
 
-/// One side against another.
-#[derive(Debug)]
-pub(super) struct Ratio {
-    /// The one.
-    pub(super) of: &'static str,
-    /// The other one.
-    pub(super) to: &'static str,
-    /// Of requests per second.
-    pub(super) rate: Interval,
-    /// Of processor time per request.
-    pub(super) processor: Interval,
-}
-
 impl Outcome {
     /// Of what was measured by phase, side and round.
     pub(super) fn of(
-        sides: &[Side],
+        names: &[&'static str],
         phases: &[&'static Phase],
-        all: Vec<Vec<Vec<Measured>>>,
+        all: &[Vec<Vec<Measured>>],
         rng: &mut impl Rng,
     ) -> Self {
-        let names: Vec<_> = sides.iter().map(|side| side.name).collect();
-        let others: Vec<_> = all.iter().flatten().flatten().map(|measured| measured.others).collect();
-        let others = (median(others.clone()), others.into_iter().fold(0.0, f64::max));
-        let phases = phases.iter().zip(all).map(|(phase, all)| PhaseOutcome::of(phase, &names, &all, rng));
-        Self { phases: phases.collect(), others }
+        let taken = taken(all.iter().flatten().flatten().map(|measured| measured.others));
+        let rounds = all.iter().flatten().map(Vec::len).max().unwrap_or_default();
+        let phases = phases.iter().zip(all).map(|(phase, all)| PhaseOutcome::of(phase, names, all, rng));
+        Self { phases: phases.collect(), rounds, taken }
+    }
+
+    /// As tables in Markdown.
+    pub(crate) fn markdown(&self) -> String {
+        markdown::table(self)
+    }
+
+    /// As a picture.
+    pub(crate) fn svg(&self) -> String {
+        picture::draw(self)
     }
 
     /// Tells everything, and which targets were missed.
@@ -74,20 +73,15 @@ impl Outcome {
                 phase.check(target, report);
             }
         }
-        report.figure("taken by other programs", self.taken());
-    }
-
-    /// What other programs took, for people.
-    pub(super) fn taken(&self) -> String {
-        let (middle, worst) = self.others;
-        format!("{:.0} % of this machine, {:.0} % at worst", middle * 100.0, worst * 100.0)
+        report.figure("taken by other programs", &self.taken);
     }
 }
 
 impl PhaseOutcome {
     fn of(phase: &'static Phase, names: &[&'static str], all: &[Vec<Measured>], rng: &mut impl Rng) -> Self {
-        let all: Vec<_> = names.iter().copied().zip(all).collect();
-        let sides = all.iter().map(|(name, rounds)| (*name, middle(rounds))).collect();
+        // A side that cannot be asked this way has no rounds.
+        let all: Vec<_> = names.iter().copied().zip(all).filter(|(_, rounds)| !rounds.is_empty()).collect();
+        let sides = all.iter().map(|(name, rounds)| (*name, Measured::middle(rounds))).collect();
         let mut ratios = Vec::new();
         for (of, own) in &all {
             let others = all.iter().filter(|(to, _)| of != to && (*to == NULL || *of == ORIEL));
@@ -116,35 +110,6 @@ impl PhaseOutcome {
     }
 }
 
-impl Ratio {
-    fn between(
-        (of, own): (&'static str, &[Measured]),
-        (to, other): (&'static str, &[Measured]),
-        rng: &mut impl Rng,
-    ) -> Self {
-        let mut interval = |figure: fn(&Measured) -> f64| {
-            Interval::of(own.iter().zip(other).map(|(own, other)| figure(own) / figure(other)).collect(), rng)
-        };
-        Self {
-            of,
-            to,
-            rate: interval(|measured| measured.rate),
-            processor: interval(|measured| measured.processor.as_secs_f64()),
-        }
-    }
-}
-
-/// The medians of what some rounds gave.
-fn middle(rounds: &[Measured]) -> Measured {
-    Measured {
-        rate: median(rounds.iter().map(|measured| measured.rate).collect()),
-        p50: median_time(rounds.iter().map(|measured| measured.p50)),
-        p99: median_time(rounds.iter().map(|measured| measured.p99)),
-        processor: median_time(rounds.iter().map(|measured| measured.processor)),
-        others: median(rounds.iter().map(|measured| measured.others).collect()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -152,13 +117,21 @@ mod tests {
     use rand::{SeedableRng, rngs::SmallRng};
 
     use super::*;
-    use crate::relay::phase::{NATS, PHASES};
+    use crate::relay::phase::{NATS, PHASES, RATHOLE};
 
     /// Three rounds with these requests per second.
     fn rounds(rates: [f64; 3]) -> Vec<Measured> {
         let times = (Duration::from_millis(1), Duration::from_millis(2), Duration::from_micros(10));
         let (p50, p99, processor) = times;
         rates.into_iter().map(|rate| Measured { rate, p50, p99, processor, others: 0.0 }).collect()
+    }
+
+    #[test]
+    fn a_side_without_rounds_is_left_out() {
+        let all = [rounds([1.0; 3]), rounds([2.0; 3]), Vec::new()];
+        let outcome =
+            PhaseOutcome::of(&PHASES[3], &[NULL, ORIEL, RATHOLE], &all, &mut SmallRng::seed_from_u64(1));
+        assert_eq!((outcome.sides.len(), outcome.ratios.len()), (2, 1));
     }
 
     #[test]
@@ -175,6 +148,7 @@ mod tests {
             .targets
             .iter()
             .map(|target| outcome.reached(target).is_some_and(|reached| target.holds(reached.median)));
-        assert_eq!(reached.collect::<Vec<_>>(), [false, true]);
+        assert_eq!(reached.collect::<Vec<_>>(), [false, true, false]);
+        assert!(outcome.ratio(ORIEL, RATHOLE).is_none());
     }
 }

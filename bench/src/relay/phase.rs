@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::measure::{NULL, Way};
+
 /// One way of asking.
 #[derive(Debug)]
 pub(super) struct Phase {
@@ -15,6 +17,14 @@ pub(super) struct Phase {
     pub(super) alone: bool,
     /// What the gateway must reach.
     pub(super) targets: &'static [Target],
+}
+
+impl Phase {
+    /// How it asks when there are so many cameras.
+    pub(super) fn way(&self, cameras: usize) -> Way {
+        let cameras = if self.all_cameras { cameras } else { 1 };
+        Way { callers: self.callers, cameras: (0..cameras).collect(), alone: self.alone }
+    }
 }
 
 /// What the gateway must reach against another side in the same round.
@@ -45,14 +55,11 @@ impl fmt::Display for Target {
     }
 }
 
-/// The name of the side that everything is compared with.
-pub(super) const NULL: &str = "null relay";
-
 /// The name of NATS, whose processor time is that of its server and of the front.
 pub(super) const NATS: &str = "nats";
 
-/// The gateway's name.
-pub(super) const ORIEL: &str = "oriel";
+/// The name of rathole, whose processor time is that of its server.
+pub(super) const RATHOLE: &str = "rathole";
 
 /// All of them, in the order in which they are measured.
 pub(super) const PHASES: [Phase; 5] = [
@@ -61,21 +68,26 @@ pub(super) const PHASES: [Phase; 5] = [
         callers: 1,
         all_cameras: false,
         alone: false,
-        targets: &[Target::Rate(NULL, 0.90), Target::Rate(NATS, 1.90)],
+        targets: &[Target::Rate(NULL, 0.90), Target::Rate(NATS, 1.90), Target::Rate(RATHOLE, 1.20)],
     },
     Phase {
         name: "one camera, 32 callers",
         callers: 32,
         all_cameras: false,
         alone: false,
-        targets: &[Target::Rate(NULL, 0.80), Target::Rate(NATS, 1.25)],
+        targets: &[Target::Rate(NULL, 0.80), Target::Rate(NATS, 1.25), Target::Rate(RATHOLE, 1.25)],
     },
     Phase {
         name: "one camera, 256 callers",
         callers: 256,
         all_cameras: false,
         alone: false,
-        targets: &[Target::Rate(NULL, 0.80), Target::Processor(NULL, 1.35), Target::Rate(NATS, 1.15)],
+        targets: &[
+            Target::Rate(NULL, 0.80),
+            Target::Processor(NULL, 1.35),
+            Target::Rate(NATS, 1.15),
+            Target::Rate(RATHOLE, 1.60),
+        ],
     },
     Phase {
         name: "all cameras, 256 callers",
@@ -89,6 +101,6 @@ pub(super) const PHASES: [Phase; 5] = [
         callers: 32,
         all_cameras: false,
         alone: true,
-        targets: &[],
+        targets: &[Target::Rate(RATHOLE, 2.50)],
     },
 ];

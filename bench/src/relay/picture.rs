@@ -3,10 +3,13 @@
 use std::fmt::Write;
 
 use super::{
-    outcome::{Outcome, PhaseOutcome, Ratio},
-    phase::{NULL, ORIEL, Target},
+    outcome::{Outcome, PhaseOutcome},
+    phase::Target,
 };
-use crate::stats::Interval;
+use crate::{
+    measure::{NULL, ORIEL, Ratio},
+    stats::Interval,
+};
 
 /// Where bars begin: left of them stand the names.
 const NAMES: f64 = 330.0;
@@ -40,7 +43,7 @@ struct Panel {
 }
 
 /// An SVG of all ratios to the null relay.
-pub(super) fn draw(outcome: &Outcome, rounds: usize) -> String {
+pub(super) fn draw(outcome: &Outcome) -> String {
     let panels = panels(outcome);
     let height = HEAD + outcome.phases.iter().map(tall).sum::<f64>() + 24.0;
     let width = NAMES + 2.0 * PANEL;
@@ -48,7 +51,13 @@ pub(super) fn draw(outcome: &Outcome, rounds: usize) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" \
          font-size=\"12\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n"
     );
-    text(&mut svg, 12.0, 24.0, &format!("Against the {NULL} (1): medians of {rounds} rounds"), "bold");
+    text(
+        &mut svg,
+        12.0,
+        24.0,
+        &format!("Against the {NULL} (1): medians of {} rounds", outcome.rounds),
+        "bold",
+    );
     text(&mut svg, NAMES + PANEL, 24.0, "a red mark is what the gateway must reach", "normal");
     for panel in &panels {
         text(&mut svg, panel.left, 46.0, panel.title, "normal");

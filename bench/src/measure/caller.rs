@@ -1,4 +1,4 @@
-//! Callers that cost as little as they can: prepared requests on a socket, and no more of an answer is read than its head says.
+//! Callers that cost as little as they can: prepared requests on a socket, and only the head of an answer is parsed.
 
 use std::{
     io::Write,
@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::side::Side;
+use super::Subject;
 use crate::{
     failure::{Doing, Failure, Result},
     fleet::camera,
@@ -35,7 +35,7 @@ const DIGITS: usize = 13;
 
 /// What is asked of one side: a request for each camera, and the number of the next one.
 #[derive(Debug)]
-pub(super) struct Script {
+pub(crate) struct Script {
     target: Target,
     requests: Vec<Prepared>,
     next: Arc<AtomicU64>,
@@ -51,7 +51,7 @@ struct Prepared {
 
 /// One who asks one question after the other.
 #[derive(Debug)]
-pub(super) struct Caller {
+pub(crate) struct Caller {
     script: Arc<Script>,
     source: Ipv4Addr,
     /// Which camera is asked next.
@@ -62,26 +62,26 @@ pub(super) struct Caller {
 }
 
 impl Script {
-    /// Questions for so many events to the first `cameras` cameras; `alone` gives each a connection of its own.
-    pub(super) fn new(
-        side: &Side,
-        cameras: usize,
+    /// Questions for so many events to these cameras; `alone` gives each a connection of its own.
+    pub(crate) fn new(
+        subject: &Subject,
+        cameras: &[usize],
         events: u64,
         alone: bool,
         next: Arc<AtomicU64>,
     ) -> Result<Self> {
-        let requests = (0..cameras).map(|n| Prepared::new(side, n, events, alone)).collect::<Result<_>>()?;
-        Ok(Self { target: side.target.clone(), requests, next, alone })
+        let requests = cameras.iter().map(|n| Prepared::new(subject, *n, events, alone));
+        Ok(Self { target: subject.target.clone(), requests: requests.collect::<Result<_>>()?, next, alone })
     }
 }
 
 impl Prepared {
-    fn new(side: &Side, n: usize, events: u64, alone: bool) -> Result<Self> {
+    fn new(subject: &Subject, n: usize, events: u64, alone: bool) -> Result<Self> {
         let start = format!("GET /v1/cameras/{}/events?limit={events}&order=desc&from=", camera(n)?);
         let close = if alone { "connection: close\r\n" } else { "" };
         let text = format!(
             "{start}{FIRST_FROM} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n{close}\r\n",
-            side.target.address, side.key
+            subject.target.address, subject.key
         );
         Ok(Self { bytes: text.into_bytes(), digits_at: start.len() })
     }
@@ -89,12 +89,12 @@ impl Prepared {
 
 impl Caller {
     /// The `n`th caller, from this address.
-    pub(super) fn new(script: Arc<Script>, n: usize, source: Ipv4Addr) -> Self {
+    pub(crate) fn new(script: Arc<Script>, n: usize, source: Ipv4Addr) -> Self {
         Self { script, source, turn: n, open: None, request: Vec::new(), buffer: vec![0; ANSWER_BYTES] }
     }
 
     /// Asks one question and takes the whole answer.
-    pub(super) async fn ask(&mut self) -> Result<()> {
+    pub(crate) async fn ask(&mut self) -> Result<()> {
         self.prepare()?;
         let mut stream = match self.open.take() {
             Some(stream) => stream,

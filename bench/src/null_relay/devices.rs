@@ -1,26 +1,26 @@
-//! The null relay's devices: as cheap as the light agents that the gateway has, and just as eager to answer together what came
-//! together.
+//! The null relay's devices: as cheap as the light agents that the gateway has, and just as eager to answer together
+//! what came together.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::FutureExt;
 use tokio::{runtime::Handle, task::JoinSet};
 
+use super::NUMBER_BYTES;
 use crate::{
     failure::Result,
     fleet::{camera, opaque::Opaque},
-    null_relay::NUMBER_BYTES,
     target::{Io, Target, source},
 };
 
-/// Connects one for each camera and lets them serve on `handle`; they end when the set is dropped.
-pub(super) async fn start(
+/// Connects one for each of these cameras and lets them serve on `handle`; they end when the set is dropped.
+pub(crate) async fn start(
     target: &Target,
-    cameras: usize,
+    cameras: impl IntoIterator<Item = usize>,
     answer: &Bytes,
     handle: &Handle,
 ) -> Result<JoinSet<()>> {
     let (mut dialling, mut serving) = (JoinSet::new(), JoinSet::new());
-    for n in 0..cameras {
+    for n in cameras {
         let (target, path) = (target.clone(), format!("/devices/{}", camera(n)?));
         dialling.spawn_on(async move { Opaque::dial(&target, source(n), &path).await }, handle);
     }
@@ -60,7 +60,7 @@ mod tests {
         let mut relaying = JoinSet::new();
         relaying.spawn(serve(listener));
         let answer = Bytes::from("[1]");
-        let _devices = start(&target, 2, &answer, &Handle::current()).await.unwrap();
+        let _devices = start(&target, 0..2, &answer, &Handle::current()).await.unwrap();
         let mut caller = Caller::new(target, source(9), "");
         for (path, status) in [
             ("/v1/cameras/camera-0/events?limit=20", 200),
