@@ -20,7 +20,6 @@ use crate::{
     authority::Authority,
     failure::{Doing, Failure, Result},
     http::Caller,
-    library::TRIMMED,
     process,
     target::Target,
 };
@@ -110,21 +109,6 @@ impl Gateway {
     /// Asks it to stop.
     pub(crate) fn terminate(&self) -> Result<()> {
         process::signal(self.pid(), "TERM")
-    }
-
-    /// Has it give freed memory back to the system, which only one that runs as a library does.
-    pub(crate) async fn trim(&self) -> Result<()> {
-        let count = |log: String| log.lines().filter(|line| *line == TRIMMED).count();
-        let before = count(self.log()?);
-        process::signal(self.pid(), "USR1")?;
-        let until = Instant::now() + START_WITHIN;
-        while count(self.log()?) == before {
-            if Instant::now() > until {
-                return Err(Failure::new("the gateway does not give memory back"));
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-        Ok(())
     }
 
     /// Waits for its end.

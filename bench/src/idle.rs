@@ -1,12 +1,12 @@
 //! Idle: what a gateway keeps for a camera that is connected and silent, before and after its socket was busy.
 //!
-//! The gateway runs as a library in a process of its own, which gives freed memory back before it is measured: what is left is
-//! what is in use.
+//! The gateway has time to give freed memory back before it is measured: what is left is what is in use, and what lies between.
 
 mod null;
 mod outcome;
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -60,6 +60,9 @@ pub(crate) struct Idle {
     /// Repeats the run with this seed
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+    /// Another gateway than the program beside this one
+    #[arg(long, value_name = "FILE")]
+    oriel: Option<PathBuf>,
 }
 
 impl Idle {
@@ -90,26 +93,26 @@ impl Idle {
 
     /// What the gateway needs.
     async fn cost(&self, part: usize) -> Result<Cost> {
-        let program = Some(std::env::current_exe()?);
-        let mut gateway = Gateway::start(Options { program, tls: self.tls, flags: self.flags() }).await?;
-        let empty = trimmed(&gateway).await?;
+        let (program, tls, flags) = (self.oriel.clone(), self.tls, self.flags());
+        let mut gateway = Gateway::start(Options { program, tls, flags }).await?;
+        let empty = settled(&gateway).await?;
         let members = fleet::enrolled(&gateway, self.agents, 1).await?;
         // A process that has enrolled nobody itself.
         gateway.stop_and_start().await?;
         let (logs, lives) = self.connect(&gateway, &members, part).await?;
-        let connected = trimmed(&gateway).await?;
+        let connected = settled(&gateway).await?;
         let mut used = None;
         if self.moved > 0 {
             let start = Instant::now();
             self.move_all(&gateway).await?;
             let took = start.elapsed();
-            used = Some((trimmed(&gateway).await?, took));
+            used = Some((settled(&gateway).await?, took));
         }
         drop((logs, lives));
         self.nobody(&gateway).await?;
-        let gone = trimmed(&gateway).await?;
+        let gone = settled(&gateway).await?;
         let _again = self.connect(&gateway, &members, part).await?;
-        let again = trimmed(&gateway).await?;
+        let again = settled(&gateway).await?;
         Ok(Cost { part, empty, connected, used, gone, again, null: None })
     }
 
@@ -175,8 +178,7 @@ impl Idle {
 }
 
 /// Resident memory of what is in use.
-async fn trimmed(gateway: &Gateway) -> Result<u64> {
+async fn settled(gateway: &Gateway) -> Result<u64> {
     sleep(SETTLES).await;
-    gateway.trim().await?;
     process::resident(gateway.pid())
 }

@@ -7,7 +7,7 @@
 //!   `scale` (which is called `fleet`): the scenarios, each a subcommand; `table`: all figures of some of them in one document.
 //! - `null_relay`, `nats_front`: what the gateway is compared with, subcommands too; `front`: HTTP for both.
 //! - `measure`: callers, and what a server does meanwhile; `crew`: many agents in processes of their own; `program`: such processes.
-//! - `gateway`: a gateway as a process; `library`: one whose memory can be trimmed; `process`: what the system says of it; `authority`: its certificate.
+//! - `gateway`: a gateway as a process; `process`: what the system says of it; `authority`: its certificate.
 //! - `enroll`: tokens for many; `fleet`: light agents; `http`: callers, `load`: steady traffic; `target`: from where and whereto; `thread`: tasks apart.
 //! - `report`: figures and verdict; `stats`: quantiles; `failure`: why a scenario broke off.
 
@@ -23,7 +23,6 @@ mod front;
 mod gateway;
 mod http;
 mod idle;
-mod library;
 mod load;
 mod measure;
 mod nats_front;
@@ -64,9 +63,6 @@ enum Scenario {
     Readers(readers::Readers),
     Drain(drain::Drain),
     Idle(idle::Idle),
-    /// A gateway as a library, for scenarios that measure its memory
-    #[command(hide = true)]
-    Serve(Box<oriel_gateway::config::Config>),
     Relay(relay::Relay),
     Fleet(scale::Scale),
     Table(table::Table),
@@ -94,7 +90,6 @@ impl Scenario {
             Self::Readers(readers) => runtime.block_on(readers.run(seed)),
             Self::Drain(drain) => runtime.block_on(drain.run(seed)),
             Self::Idle(idle) => runtime.block_on(idle.run(seed)),
-            Self::Serve(config) => runtime.block_on(library::serve(*config)).map(|()| true),
             Self::Relay(relay) => runtime.block_on(relay.run(seed)),
             Self::Fleet(scale) => runtime.block_on(scale.run(seed)),
             Self::Table(table) => runtime.block_on(table.run(seed)),
@@ -116,7 +111,7 @@ impl Scenario {
             Self::Relay(relay) => relay.seed,
             Self::Fleet(scale) => scale.seed,
             Self::Table(table) => table.seed,
-            Self::Serve(_) | Self::Crew(_) | Self::NullRelay(_) | Self::NatsFront(_) => None,
+            Self::Crew(_) | Self::NullRelay(_) | Self::NatsFront(_) => None,
         }
     }
 }

@@ -19,16 +19,17 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 
 use self::line::Line;
 pub(crate) use self::line::NUMBER_BYTES;
 use crate::{
     failure::Result,
     fleet::opaque::{Opaque, accept},
-    front,
-    library::{self, TRIMMED},
-    report,
+    front, report,
 };
 
 /// The subcommand that is the null relay.
@@ -52,11 +53,23 @@ struct Relay(RwLock<HashMap<String, Arc<Line>>>);
 impl NullRelay {
     /// Serves until the process is ended.
     pub(crate) async fn run(self) -> Result<bool> {
-        library::trim_when_asked(|| report::say(TRIMMED))?;
+        trim_when_asked()?;
         let listener = front::listen(self.listen)?;
         report::say(listener.local_addr()?);
         match serve(listener).await? {}
     }
+}
+
+/// Gives freed memory back on each SIGUSR1, and says so: its allocator, the C library's, does that only at the end of its heap.
+fn trim_when_asked() -> Result<()> {
+    let mut usr1 = signal(SignalKind::user_defined1())?;
+    tokio::spawn(async move {
+        while usr1.recv().await.is_some() {
+            oriel_trim::trim();
+            report::say("trimmed");
+        }
+    });
+    Ok(())
 }
 
 /// Serves until the process or the task is ended.

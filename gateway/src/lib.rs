@@ -13,7 +13,7 @@
 //! - [`relay`]: asks a camera, with one deadline.
 //! - [`registry`]: who is connected.
 //! - [`link`]: one connected agent: its pump, outbox and pending questions.
-//! - `stop`: how everything ends; `memory`: what a crowd leaves behind is given back.
+//! - `stop`: how everything ends.
 //! - [`config`], [`clock`] and [`metrics`] serve all of them; only this file reads the whole configuration.
 //!
 //! # The path of a request
@@ -41,7 +41,6 @@ pub mod config;
 pub mod events;
 pub mod io;
 pub mod link;
-mod memory;
 pub mod metrics;
 pub mod openapi;
 pub mod problem;
@@ -74,7 +73,6 @@ use self::{
     events::Events,
     io::Listen,
     link::Budget,
-    memory::Crowd,
     metrics::Metrics,
     registry::Registry,
     relay::Relay,
@@ -266,7 +264,6 @@ impl Gateway {
 async fn tick(app: App) {
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut crowd = Crowd::default();
     loop {
         tokio::select! {
             _ = second.tick() => {
@@ -276,7 +273,6 @@ async fn tick(app: App) {
                 if let Err(error) = app.cameras.write_seen().await {
                     tracing::error!(%error, "last seen not stored");
                 }
-                crowd.look(&app.metrics);
             }
             () = app.stopping.cancelled() => return,
         }
