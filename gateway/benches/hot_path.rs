@@ -13,7 +13,7 @@ use gungraun::{
     Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
 };
 use oriel_gateway::{
-    events::text::Text,
+    events::{BEFORE, text::Text},
     link::{
         Budget, Inbox, Link, LinkFacts, Piece,
         handshake::server_side,
@@ -81,7 +81,7 @@ fn outline_reply(reply: Vec<u8>) -> (Vec<u8>, Option<RequestId>) {
 #[library_benchmark(config = at_most(82_600))]
 #[bench::twenty_events(reply(), camera())]
 fn reply_to_json(reply: Vec<u8>, camera: CameraId) -> (Vec<u8>, Text, Option<EventsTrailer>) {
-    let mut json = Text::of(&camera, 2 * reply.len());
+    let mut json = Text::of(&camera, BEFORE, 2 * reply.len());
     let trailer = read_events(black_box(&reply), |event| json.push(event)).expect("events");
     (reply, json, trailer)
 }

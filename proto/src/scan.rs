@@ -133,8 +133,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Passes over the next value, if its marker alone says how long it is. This and [`short_text`](Self::short_text) are here for
-    /// speed alone: [`token`](Self::token) knows what they know.
+    /// Passes over the next value, if its marker alone says how long it is. This and what follows up to [`token`](Self::token) is
+    /// here for speed alone: `token` knows all of it.
     #[inline]
     fn pass_fixed(&mut self) -> bool {
         let length = self.rest.first().map_or(0, |marker| usize::from(FIXED[usize::from(*marker)]));
@@ -156,6 +156,30 @@ impl<'a> Scanner<'a> {
         let text = self.rest.get(header..header + length)?;
         self.rest = &self.rest[header + length..];
         Some(text)
+    }
+
+    /// The length of the map that comes next, if it has less than 16 entries.
+    #[inline]
+    pub(crate) fn short_map(&mut self) -> Option<usize> {
+        let (marker @ 0x80..=0x8f, rest) = self.rest.split_first()? else { return None };
+        self.rest = rest;
+        Some(usize::from(marker & 0x0f))
+    }
+
+    /// The number that comes next, if it has eight bytes and no sign.
+    #[inline]
+    pub(crate) fn long_number(&mut self) -> Option<u64> {
+        let (number, rest) = self.rest.strip_prefix(&[0xcf])?.split_first_chunk()?;
+        self.rest = rest;
+        Some(u64::from_be_bytes(*number))
+    }
+
+    /// The UUID that comes next, if there is one.
+    #[inline]
+    pub(crate) fn uuid(&mut self) -> Option<Uuid> {
+        let (uuid, rest) = self.rest.strip_prefix(&[0xc4, 16])?.split_first_chunk()?;
+        self.rest = rest;
+        Some(Uuid::from_bytes(*uuid))
     }
 
     /// The next token.

@@ -117,7 +117,13 @@ impl<'a> Reader<'a> {
         what: &'static str,
         mut read: impl FnMut(&mut Self, &'a [u8]) -> Result<(), ViewError>,
     ) -> Result<(), ViewError> {
-        let Token::Map(fields) = self.token(what)? else { return Err(ViewError::Field(what)) };
+        let fields = match self.0.short_map() {
+            Some(fields) => fields,
+            None => match self.token(what)? {
+                Token::Map(fields) => fields,
+                _ => return Err(ViewError::Field(what)),
+            },
+        };
         for _ in 0..fields {
             let name = self.bytes(what)?;
             read(self, name)?;
@@ -162,7 +168,10 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&mut self, what: &'static str) -> Result<u64, ViewError> {
-        self.token(what)?.number().ok_or(ViewError::Field(what))
+        match self.0.long_number() {
+            Some(number) => Ok(number),
+            None => self.token(what)?.number().ok_or(ViewError::Field(what)),
+        }
     }
 
     fn time(&mut self, what: &'static str) -> Result<Timestamp, ViewError> {
@@ -170,7 +179,9 @@ impl<'a> Reader<'a> {
     }
 
     fn optional_time(&mut self, what: &'static str) -> Result<Option<Timestamp>, ViewError> {
-        Ok(Some(Timestamp::from_micros(match self.token(what)? {
+        let token =
+            self.0.long_number().map_or_else(|| self.token(what), |number| Ok(Token::Uint(number)))?;
+        Ok(Some(Timestamp::from_micros(match token {
             Token::Nil => return Ok(None),
             Token::Int(micros) => micros,
             Token::Uint(micros) => i64::try_from(micros).map_err(|_| ViewError::Field(what))?,
@@ -179,6 +190,9 @@ impl<'a> Reader<'a> {
     }
 
     fn epoch(&mut self) -> Result<Epoch, ViewError> {
+        if let Some(uuid) = self.0.uuid() {
+            return Ok(uuid.into());
+        }
         match self.token("epoch")? {
             Token::Bin(uuid) => {
                 Uuid::from_slice(uuid).map(Epoch::from).map_err(|_| ViewError::Field("epoch"))
