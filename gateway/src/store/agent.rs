@@ -159,7 +159,9 @@ impl Store {
     }
 
     /// Writes down when these agents' links last began or ended; unknown ones are skipped, and time never goes back.
-    pub async fn touch_agents(&self, seen: Vec<(AgentId, Timestamp)>) -> Result<(), StoreError> {
+    pub async fn touch_agents(&self, mut seen: Vec<(AgentId, Timestamp)>) -> Result<(), StoreError> {
+        // In the order of the table, so that neighbours are on the same page.
+        seen.sort_unstable();
         let write = move |db: &Connection| {
             let mut touch = db.prepare_cached(
                 "UPDATE agents SET last_seen_at = max(?2, ifnull(last_seen_at, ?2)) WHERE id = ?1",

@@ -126,7 +126,9 @@ impl Store {
 
     /// Writes down that these cameras were connected at `at`; unknown ones are skipped, and time never goes back.
     pub async fn touch_cameras(&self, ids: &[CameraId], at: Timestamp) -> Result<(), StoreError> {
-        let ids = ids.to_vec();
+        let mut ids = ids.to_vec();
+        // In the order of the table, so that neighbours are on the same page.
+        ids.sort_unstable();
         let write = move |db: &Connection| ids.iter().try_for_each(|id| touch(db, id, at));
         self.writer.run(write, |_| ()).await
     }

@@ -38,14 +38,6 @@ impl Store {
         camera: NewCamera,
         now: Timestamp,
     ) -> Result<BindOutcome, StoreError> {
-        let id = camera.id.clone();
-        // The usual case, a camera that comes back, writes nothing.
-        if let Some(known) = self.readers.run(move |db| find(db, &id)).await?
-            && known.agent == Some(agent)
-            && known.last_seen_at.is_some()
-        {
-            return Ok(BindOutcome::Bound(known));
-        }
         let watch = self.watch.clone();
         let tell = move |outcome: &BindOutcome| {
             if let BindOutcome::Bound(camera) = outcome {

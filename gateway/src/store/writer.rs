@@ -187,10 +187,10 @@ fn in_savepoint<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    connection.execute_batch("SAVEPOINT job")?;
+    connection.prepare_cached("SAVEPOINT job")?.execute(())?;
     let result = work(connection);
     match &result {
-        Ok(_) => connection.execute_batch("RELEASE job")?,
+        Ok(_) => _ = connection.prepare_cached("RELEASE job")?.execute(())?,
         Err(_) if connection.is_autocommit() => {}
         Err(_) => connection.execute_batch("ROLLBACK TO job; RELEASE job")?,
     }
