@@ -6,12 +6,12 @@ mod command;
 use std::process::ExitCode;
 
 use command::{Cli, Failure};
-use mimalloc::MiMalloc;
+use tikv_jemallocator::Jemalloc;
 
 /// What one worker allocates another one often frees: this one passes memory between threads without a lock, and gives back to
 /// the system what a crowd has left.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     match run() {
