@@ -36,8 +36,8 @@ const CALLERS: usize = 32;
 /// By then all are connected, or have left.
 const WITHIN: Duration = Duration::from_secs(120);
 
-/// What a gateway does in the background after a change is over by then.
-const SETTLES: Duration = Duration::from_secs(3);
+/// What a gateway does in the background after a change is over by then; its allocator gives freed memory back within ten seconds.
+const SETTLES: Duration = Duration::from_secs(12);
 
 /// Memory of a camera that is connected and silent
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{task::JoinSet, time::sleep};
 
-use super::{CALLERS, SETTLES};
+use super::CALLERS;
 use crate::{
     failure::{Failure, Result},
     measure::{
@@ -21,6 +21,9 @@ use crate::{
     target::source,
     thread::Thread,
 };
+
+/// What it does in the background after a change is over by then; freed memory is given back when that is asked for.
+const SETTLES: Duration = Duration::from_secs(3);
 
 /// After many have connected at once, what the system did for it is over by then.
 const CONNECTED: Duration = Duration::from_secs(1);
