@@ -45,9 +45,10 @@ impl Source {
         self.path.ends_with(".rs")
     }
 
-    /// Whether it holds tests or their helpers alone.
+    /// Whether it holds tests, what is counted in them, or their helpers alone.
     pub(crate) fn is_test(&self) -> bool {
-        self.is_under_tests() || self.path.ends_with("/tests.rs") || self.path.contains("fuzz/")
+        let folder = ["/benches/", "fuzz/"].iter().any(|folder| self.path.contains(folder));
+        self.is_under_tests() || self.path.ends_with("/tests.rs") || folder
     }
 
     /// Whether it belongs to the integration tests of a crate.
