@@ -28,7 +28,7 @@ const PIECES: usize = 4_096;
 const GROWTH: usize = 2;
 
 /// What a page begins with: its events.
-pub const BEFORE: &str = "{\"events\":[";
+pub const PAGE_HEAD: &str = "{\"events\":[";
 
 /// A page, as all who asked for it at the same time get it.
 type Answer = Result<Arc<Page>, RelayError>;
@@ -152,7 +152,7 @@ async fn whole_page(
 async fn collect(answer: Answering, call: &EventsCall, camera: &CameraId) -> Result<Page, RelayError> {
     let mut stream = EventStream::new(answer, call.clone());
     let mut piece = stream.next().await?;
-    let mut events = Text::of(camera, BEFORE, GROWTH * piece.frame().len());
+    let mut events = Text::of(camera, PAGE_HEAD, GROWTH * piece.frame().len());
     for _ in 0..PIECES {
         if let Some(Finish { more, coverage }) = stream.read(&piece, |event| events.push(event))? {
             let EventStream { waited, last, .. } = stream;

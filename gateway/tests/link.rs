@@ -2,6 +2,9 @@
 
 #![allow(clippy::expect_used, reason = "what these helpers cannot do fails the test")]
 
+#[path = "common/deaf.rs"]
+mod deaf;
+
 use std::{
     net::SocketAddr,
     sync::{
@@ -16,14 +19,14 @@ use oriel_gateway::{
     link::{
         Budget, CallError, Close, Link, LinkFacts, Piece,
         handshake::server_side,
-        pump::{self, End, Inbox},
+        pump::{self, End},
     },
     metrics::LinkMetrics,
 };
 use oriel_proto::{
-    AgentFrame, AgentId, Answer, Body, Call, CameraId, Failure, FailureCode, GatewayFrame, ImageClass,
-    InstanceId, RequestId, SessionId, Timestamp, Trailer, decode, encode,
-    frame::{AgentFacts, Announce, Events, Fail, Health, Lost, Request},
+    AgentFrame, AgentId, Answer, Body, Call, CameraId, Failure, FailureCode, GatewayFrame, InstanceId,
+    RequestId, SessionId, Timestamp, Trailer, decode, encode,
+    frame::{AgentFacts, Fail, Request},
     limits::{CALLS, FIRST_CREDIT},
 };
 use tokio::{
@@ -37,21 +40,10 @@ use tokio_tungstenite::{
 };
 use tokio_util::io::InspectWriter;
 
+use self::deaf::Deaf;
+
 const HEARTBEAT: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Takes what comes unasked, and forgets it.
-struct Deaf;
-
-impl Inbox for Deaf {
-    fn camera(&mut self, _: Announce) {}
-    fn gone(&mut self, _: CameraId) {}
-    fn ready(&mut self) {}
-    fn events(&mut self, _: Events) {}
-    fn lost(&mut self, _: Lost) {}
-    fn fresh(&mut self, _: CameraId, _: ImageClass, _: Timestamp) {}
-    fn health(&mut self, _: Health) {}
-}
 
 /// A link, its pump, and the agent's end of the socket.
 struct Pair {

@@ -45,10 +45,9 @@ impl Source {
         self.path.ends_with(".rs")
     }
 
-    /// Whether it holds tests, what is counted in them, or their helpers alone.
+    /// Whether it holds tests or their helpers alone.
     pub(crate) fn is_test(&self) -> bool {
-        let folder = ["/benches/", "fuzz/"].iter().any(|folder| self.path.contains(folder));
-        self.is_under_tests() || self.path.ends_with("/tests.rs") || folder
+        self.is_under_tests() || self.path.ends_with("/tests.rs") || self.path.contains("fuzz/")
     }
 
     /// Whether it belongs to the integration tests of a crate.

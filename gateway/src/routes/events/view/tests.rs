@@ -9,7 +9,7 @@ use oriel_proto::{
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
-use crate::events::{BEFORE, text::Text};
+use crate::events::{PAGE_HEAD, text::Text};
 
 prop_compose! {
     fn logged_event()(
@@ -60,7 +60,7 @@ proptest! {
         let camera = "porch".parse().unwrap();
         let body = Body::Items(Items::Events(events.clone()));
         let frame = encode(&AgentFrame::Part { id: RequestId::new(), n: 0, body }).unwrap();
-        let mut text = Text::of(&camera, BEFORE, 0);
+        let mut text = Text::of(&camera, PAGE_HEAD, 0);
         read_events(&frame, |event| text.push(event)).unwrap();
         let coverage = vec![stretch(from, to, CoveredBy::Camera), stretch(None, to, CoveredBy::PastRetention)];
         let shape = List {

@@ -6,6 +6,9 @@
 #![allow(missing_docs, reason = "the macros write functions that nobody calls")]
 #![allow(clippy::expect_used, reason = "what cannot be prepared fails the run")]
 
+#[path = "../common/deaf.rs"]
+mod deaf;
+
 use std::{hint::black_box, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -13,21 +16,21 @@ use gungraun::{
     Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
 };
 use oriel_gateway::{
-    events::{BEFORE, text::Text},
+    events::{PAGE_HEAD, text::Text},
     link::{
-        Budget, Inbox, Link, LinkFacts, Piece,
+        Budget, Link, LinkFacts, Piece,
         handshake::server_side,
         pump::{self, End},
     },
     metrics::LinkMetrics,
 };
 use oriel_proto::{
-    AgentFrame, AgentId, Answer, Body, Call, CameraId, Epoch, Event, GatewayFrame, ImageClass, InstanceId,
-    Items, Kind, LoggedEvent, RequestId, SessionId, Severity, Timestamp, Trailer,
+    AgentFrame, AgentId, Answer, Body, Call, CameraId, Epoch, Event, GatewayFrame, InstanceId, Items, Kind,
+    LoggedEvent, RequestId, SessionId, Severity, Timestamp, Trailer,
     call::{EventsCall, EventsTrailer, Order},
     codec::outline,
     encode,
-    frame::{AgentFacts, Announce, Events, Health, Lost, Request},
+    frame::{AgentFacts, Request},
     view::read_events,
 };
 use tokio::{
@@ -37,6 +40,8 @@ use tokio::{
     time::Instant,
 };
 use uuid::Uuid;
+
+use self::deaf::Deaf;
 
 /// Events of an answer.
 const EVENTS: u64 = 20;
@@ -81,7 +86,7 @@ fn outline_reply(reply: Vec<u8>) -> (Vec<u8>, Option<RequestId>) {
 #[library_benchmark(config = at_most(82_600))]
 #[bench::twenty_events(reply(), camera())]
 fn reply_to_json(reply: Vec<u8>, camera: CameraId) -> (Vec<u8>, Text, Option<EventsTrailer>) {
-    let mut json = Text::of(&camera, BEFORE, 2 * reply.len());
+    let mut json = Text::of(&camera, PAGE_HEAD, 2 * reply.len());
     let trailer = read_events(black_box(&reply), |event| json.push(event)).expect("events");
     (reply, json, trailer)
 }
@@ -224,17 +229,4 @@ fn id(message: &mut [u8]) -> &mut [u8] {
     let before = b"\xa2id\xc4\x10";
     let at = message.windows(before.len()).position(|window| window == before).expect("an id");
     &mut message[at + before.len()..][..16]
-}
-
-/// Takes what comes unasked, and forgets it.
-struct Deaf;
-
-impl Inbox for Deaf {
-    fn camera(&mut self, _: Announce) {}
-    fn gone(&mut self, _: CameraId) {}
-    fn ready(&mut self) {}
-    fn events(&mut self, _: Events) {}
-    fn lost(&mut self, _: Lost) {}
-    fn fresh(&mut self, _: CameraId, _: ImageClass, _: Timestamp) {}
-    fn health(&mut self, _: Health) {}
 }

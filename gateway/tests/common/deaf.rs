@@ -1,0 +1,20 @@
+//! An inbox for links of which only the answers matter.
+
+use oriel_gateway::link::pump::Inbox;
+use oriel_proto::{
+    CameraId, ImageClass, Timestamp,
+    frame::{Announce, Events, Health, Lost},
+};
+
+/// Takes what comes unasked, and forgets it.
+pub(crate) struct Deaf;
+
+impl Inbox for Deaf {
+    fn camera(&mut self, _: Announce) {}
+    fn gone(&mut self, _: CameraId) {}
+    fn ready(&mut self) {}
+    fn events(&mut self, _: Events) {}
+    fn lost(&mut self, _: Lost) {}
+    fn fresh(&mut self, _: CameraId, _: ImageClass, _: Timestamp) {}
+    fn health(&mut self, _: Health) {}
+}
