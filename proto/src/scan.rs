@@ -106,30 +106,27 @@ pub(crate) struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// Passes over everything inside `token`, which has just been read, with a stack of fixed size.
     pub(crate) fn skip(&mut self, token: Token<'_>) -> Result<(), Violation> {
-        let mut outer = [0_usize; DEPTH - OUTER_LEVELS];
+        // How many values are still to come on each level.
+        let mut open = [0_usize; DEPTH - OUTER_LEVELS];
         let mut level = 0;
-        // Values that are still to come on the innermost level.
-        let Some(mut open) = token.children() else { return Ok(()) };
+        let mut children = token.children();
         loop {
-            *outer.get_mut(level).ok_or(Violation::TooDeep)? = open;
-            level += 1;
-            open = loop {
-                let rest = &mut outer[level - 1];
-                while *rest > 0 && self.pass_fixed() {
-                    *rest -= 1;
+            if let Some(children) = children {
+                *open.get_mut(level).ok_or(Violation::TooDeep)? = children;
+                level += 1;
+            }
+            loop {
+                let Some(innermost) = level.checked_sub(1) else { return Ok(()) };
+                while open[innermost] > 0 && self.pass_fixed() {
+                    open[innermost] -= 1;
                 }
-                if *rest == 0 {
-                    level -= 1;
-                    if level == 0 {
-                        return Ok(());
-                    }
-                    continue;
+                if open[innermost] > 0 {
+                    open[innermost] -= 1;
+                    break;
                 }
-                *rest -= 1;
-                if let Some(children) = self.token()?.children() {
-                    break children;
-                }
-            };
+                level = innermost;
+            }
+            children = self.token()?.children();
         }
     }
 
