@@ -27,6 +27,7 @@ use crate::{
         life::{self, Roll},
     },
     gateway::{Gateway, Options},
+    measure::{NULL, ORIEL},
     process,
     report::{Report, mebibytes, seconds},
 };
@@ -124,7 +125,9 @@ impl Storm {
             }
             let (roll, mut lives) = life::start(members.iter().map(Member::anew).collect(), seed);
             first.gateway.push(self.arrive(gateway, &roll).await.doing("first")?);
-            report.progress(format!("round {round}: {:?} {:?}", first.gateway.last(), first.null.last()));
+            for (name, arrivals) in [(ORIEL, &first.gateway), (NULL, &first.null)] {
+                arrivals.last().inspect(|last| report.progress(format!("round {round}: {name}: {last}")));
+            }
             if round >= self.rounds {
                 return Ok((first, (roll, lives)));
             }

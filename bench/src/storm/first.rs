@@ -1,6 +1,9 @@
 //! The first arrival: all dial at once, without jitter, a server that has just started; gateway and null relay in turn.
 
-use std::{fmt::Write, time::Duration};
+use std::{
+    fmt::{self, Write},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use rand::Rng;
@@ -34,6 +37,12 @@ pub(crate) struct Arrival {
     pub(super) own: Duration,
     /// The share of this machine that other programs took meanwhile, 0 to 1.
     pub(super) others: f64,
+}
+
+impl fmt::Display for Arrival {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "all after {}, {:.0} us each", seconds(self.took), self.processor.as_secs_f64() * 1e6)
+    }
 }
 
 /// How crowds arrived at both servers, round by round.
