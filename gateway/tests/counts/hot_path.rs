@@ -67,14 +67,14 @@ fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
     config
 }
 
-#[library_benchmark(config = at_most(3_180))]
+#[library_benchmark(config = at_most(2_760))]
 #[bench::a_page(question())]
 fn encode_request(question: GatewayFrame) -> (GatewayFrame, Vec<u8>) {
     let bytes = encode(black_box(&question)).expect("it fits");
     (question, bytes)
 }
 
-#[library_benchmark(config = at_most(26_300))]
+#[library_benchmark(config = at_most(9_720))]
 #[bench::twenty_events(reply())]
 fn outline_reply(reply: Vec<u8>) -> (Vec<u8>, Option<RequestId>) {
     let outline = black_box(outline(black_box(&reply)).expect("well-formed"));
@@ -83,7 +83,7 @@ fn outline_reply(reply: Vec<u8>) -> (Vec<u8>, Option<RequestId>) {
 }
 
 // What the handler does with `EventStream::read` and `Text`, without the few fields of the page around the events.
-#[library_benchmark(config = at_most(82_600))]
+#[library_benchmark(config = at_most(48_400))]
 #[bench::twenty_events(reply(), camera())]
 fn reply_to_json(reply: Vec<u8>, camera: CameraId) -> (Vec<u8>, Text, Option<EventsTrailer>) {
     let mut json = Text::of(&camera, PAGE_HEAD, 2 * reply.len());
@@ -93,7 +93,7 @@ fn reply_to_json(reply: Vec<u8>, camera: CameraId) -> (Vec<u8>, Text, Option<Eve
 
 // From the question to the bytes of its answer; the pump's codec is let go and made anew, as for a camera that was
 // silent.
-#[library_benchmark(config = at_most(56_800))]
+#[library_benchmark(config = at_most(28_100))]
 #[bench::twenty_events(Connected::new())]
 fn call_over_link(mut connected: Connected) -> (Connected, Piece) {
     let piece = connected.call();
