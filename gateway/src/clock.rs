@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    ops::Range,
     time::{Duration, SystemTime},
 };
 
@@ -45,25 +46,34 @@ const DAY: i64 = 86_400_000_000;
 /// Writes times as [`Rfc3339`] shows them, and asks the calendar only for the first one of a day.
 #[derive(Clone, Debug)]
 pub struct Day {
-    /// Days since 1970.
-    number: i64,
+    /// Its microseconds since 1970 that the calendar has: on the first and the last day not all.
+    micros: Range<i64>,
     date: String,
 }
 
 impl Default for Day {
     fn default() -> Self {
-        Self { number: 0, date: "1970-01-01".into() }
+        Self { micros: 0..DAY, date: "1970-01-01".into() }
     }
 }
 
 impl Day {
+    /// The day of a time.
+    fn of(time: jiff::Timestamp) -> Self {
+        let begin = time.as_microsecond().div_euclid(DAY) * DAY;
+        let last = jiff::Timestamp::MAX.as_microsecond();
+        let first = jiff::Timestamp::MIN.as_microsecond();
+        let date = jiff::tz::Offset::UTC.to_datetime(time).date().to_string();
+        Self { micros: begin.max(first)..(begin + DAY).min(last + 1), date }
+    }
+
     /// Appends a time.
     pub fn write(&mut self, time: Timestamp, text: &mut Vec<u8>) {
-        let time = in_calendar(time);
-        let micros = time.as_microsecond();
-        let number = micros.div_euclid(DAY);
-        if number != self.number {
-            *self = Self { number, date: jiff::tz::Offset::UTC.to_datetime(time).date().to_string() };
+        let mut micros = time.as_micros();
+        if !self.micros.contains(&micros) {
+            let time = in_calendar(time);
+            micros = time.as_microsecond();
+            *self = Self::of(time);
         }
         let micros = micros.rem_euclid(DAY).unsigned_abs();
         let mut clock = *b"T00:00:00.000000Z";

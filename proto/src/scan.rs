@@ -171,6 +171,13 @@ impl<'a> Scanner<'a> {
         Some(u64::from_be_bytes(*number))
     }
 
+    /// Passes over these bytes, if they come next.
+    #[inline]
+    pub(crate) fn literal<const N: usize>(&mut self, bytes: &[u8; N]) -> Option<()> {
+        let (first, rest) = self.rest.split_first_chunk::<N>()?;
+        (first == bytes).then(|| self.rest = rest)
+    }
+
     /// The UUID that comes next, if there is one.
     #[inline]
     pub(crate) fn uuid(&mut self) -> Option<Uuid> {

@@ -249,6 +249,10 @@ impl<'a> Reader<'a> {
     }
 
     fn logged_event(&mut self) -> Result<EventView<'a>, ViewError> {
+        if let Some((event, rest)) = usual_event(self.0.rest) {
+            self.0.rest = rest;
+            return Ok(event);
+        }
         let (mut epoch, mut seq, mut event) = (Once::new("epoch"), Once::new("seq"), Once::new("event"));
         self.fields("a logged event", |reader, name| match name {
             b"epoch" => epoch.set(reader.epoch()?),
@@ -284,4 +288,24 @@ impl<'a> Reader<'a> {
             image_at: image_at.value.flatten(),
         })
     }
+}
+
+/// The event that `frame` begins with, if it is one with nothing but what each event has, its fields in the order of their
+/// structure, as agents write most; and what stands behind it. This is here for speed alone.
+fn usual_event(frame: &[u8]) -> Option<(EventView<'_>, &[u8])> {
+    let mut scanner = Scanner { rest: frame };
+    scanner.literal(b"\x83\xa5epoch")?;
+    let epoch = scanner.uuid()?.into();
+    scanner.literal(b"\xa3seq")?;
+    let seq = scanner.token().ok()?.number()?;
+    scanner.literal(b"\xa5event\x84\xa2at")?;
+    let at = Timestamp::from_micros(i64::try_from(scanner.long_number()?).ok()?);
+    scanner.literal(b"\xa4kind")?;
+    let kind = from_utf8(scanner.short_text()?).ok()?;
+    scanner.literal(b"\xa8severity")?;
+    let severity = from_utf8(scanner.short_text()?).ok()?;
+    scanner.literal(b"\xabdescription")?;
+    let description = from_utf8(scanner.short_text()?).ok()?;
+    let (data, image_at) = (Data::new(), None);
+    Some((EventView { epoch, seq, at, kind, severity, description, data, image_at }, scanner.rest))
 }

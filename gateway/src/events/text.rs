@@ -1,6 +1,7 @@
 //! Events as the API shows them, written straight from the frames that they came in.
 
-use oriel_proto::{CameraId, view::EventView};
+use oriel_proto::{CameraId, Epoch, view::EventView};
+use uuid::Uuid;
 
 use crate::clock::Day;
 
@@ -38,25 +39,31 @@ impl Text {
 /// Writes the events of a camera; their shape is that of [`Event`](crate::routes::events::Event).
 #[derive(Clone, Debug)]
 pub struct Writer {
+    /// The epoch of the last event which was written, and what an event of it begins with: neighbours in a log mostly share it.
+    epoch: Epoch,
+    head: String,
     /// What stands between an event's id and its time.
     camera: String,
-    /// That of the last time which was written: neighbours in a log are mostly of one day.
+    /// That of the last time which was written: neighbours are mostly of one day.
     day: Day,
 }
 
 impl Writer {
     /// One for the log of `camera`.
     pub fn of(camera: &CameraId) -> Self {
+        let epoch = Epoch::from(Uuid::nil());
         // A camera's id has nothing to escape.
-        Self { camera: format!("\",\"camera\":\"{camera}\",\"at\":\""), day: Day::default() }
+        let camera = format!("\",\"camera\":\"{camera}\",\"at\":\"");
+        Self { epoch, head: head(epoch), camera, day: Day::default() }
     }
 
     /// Appends an event to `json`.
     pub fn write(&mut self, json: &mut Vec<u8>, event: &EventView<'_>) {
+        if event.epoch != self.epoch {
+            (self.epoch, self.head) = (event.epoch, head(event.epoch));
+        }
         // Neither ids nor times have anything to escape.
-        put(json, b"{\"id\":\"");
-        put(json, event.epoch.as_uuid().hyphenated().encode_lower(&mut [0; 36]).as_bytes());
-        put(json, b"-");
+        put(json, self.head.as_bytes());
         put(json, itoa::Buffer::new().format(event.seq).as_bytes());
         put(json, self.camera.as_bytes());
         self.day.write(event.at, json);
@@ -79,33 +86,47 @@ impl Writer {
     }
 }
 
+/// What an event of this epoch begins with, up to its number.
+fn head(epoch: Epoch) -> String {
+    format!("{{\"id\":\"{epoch}-")
+}
+
 #[inline]
 fn put(json: &mut Vec<u8>, text: &[u8]) {
     json.extend_from_slice(text);
 }
 
-/// The bytes that cannot stand in a JSON text as they are.
-const ESCAPED: [bool; 256] = {
-    let mut escaped = [false; 256];
-    let mut control = 0;
-    while control < b' ' as usize {
-        escaped[control] = true;
-        control += 1;
+/// Whether a text stands in JSON as it is, without control characters, quotation marks and backslashes; looks at eight bytes at once.
+fn is_verbatim(text: &str) -> bool {
+    let (chunks, rest) = text.as_bytes().as_chunks::<8>();
+    let mut last = [b'_'; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let escaped = chunks.iter().fold(to_escape(last), |found, chunk| found | to_escape(*chunk));
+    escaped == 0
+}
+
+/// Not zero if one of these bytes is to be escaped. A byte below its bound has to borrow, which sets its highest bit; that of the next
+/// one may be set by that too, which does not matter.
+const fn to_escape(bytes: [u8; 8]) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const fn any_below(bytes: u64, bound: u8) -> u64 {
+        bytes.wrapping_sub(ONES * bound as u64) & !bytes & (ONES << 7)
     }
-    escaped[b'"' as usize] = true;
-    escaped[b'\\' as usize] = true;
-    escaped
-};
+    let bytes = u64::from_ne_bytes(bytes);
+    let quotation = bytes ^ (ONES * b'"' as u64);
+    let backslash = bytes ^ (ONES * b'\\' as u64);
+    any_below(bytes, b' ') | any_below(quotation, 1) | any_below(backslash, 1)
+}
 
 /// Appends what stands before a text, up to its first quotation mark, and the text without its last one.
 fn text(json: &mut Vec<u8>, before: &[u8], text: &str) {
     put(json, before);
-    if text.bytes().any(|byte| ESCAPED[usize::from(byte)]) {
+    if is_verbatim(text) {
+        put(json, text.as_bytes());
+    } else {
         json.pop();
         let written = serde_json::to_writer(&mut *json, text);
         debug_assert!(written.is_ok(), "text is always JSON");
         json.pop();
-    } else {
-        put(json, text.as_bytes());
     }
 }
