@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use foldhash::quality::RandomState;
 use oriel_proto::{
     Failure, FailureCode, RequestId,
     limits::{CALLS, FIRST_CREDIT},
@@ -45,13 +46,13 @@ pub(super) struct Pending(Mutex<Table>);
 
 #[derive(Debug)]
 enum Table {
-    Open(HashMap<RequestId, Arc<Slot>>),
+    Open(HashMap<RequestId, Arc<Slot>, RandomState>),
     Closed,
 }
 
 impl Default for Table {
     fn default() -> Self {
-        Self::Open(HashMap::new())
+        Self::Open(HashMap::default())
     }
 }
 
@@ -121,9 +122,9 @@ impl Pending {
         match &mut *self.lock() {
             Table::Open(slots) => {
                 let slot = slots.remove(&id);
-                // A burst must not leave its table behind on an idle connection.
-                if slots.is_empty() && slots.capacity() > 64 {
-                    *slots = HashMap::new();
+                // An idle connection keeps no table.
+                if slots.is_empty() {
+                    *slots = HashMap::default();
                 }
                 slot
             }
@@ -229,4 +230,21 @@ pub(super) enum Came {
     Part(Bytes),
     /// Nothing comes behind it.
     End(End),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_without_open_questions_keeps_no_table() {
+        let (pending, id) = (Pending::default(), RequestId::new());
+        assert_eq!(pending.insert(id, &Arc::default()), Ok(()));
+        assert!(pending.remove(id).is_some());
+        let room = match &*pending.lock() {
+            Table::Open(slots) => slots.capacity(),
+            Table::Closed => usize::MAX,
+        };
+        assert_eq!(room, 0);
+    }
 }

@@ -13,6 +13,7 @@ use std::{
     },
 };
 
+use foldhash::quality::RandomState;
 use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared as SharedFuture, WeakShared},
@@ -27,7 +28,7 @@ pub struct Shared<K, T: Clone> {
     joined: Counter,
 }
 
-type Questions<K, T> = Mutex<HashMap<K, Open<T>>>;
+type Questions<K, T> = Mutex<HashMap<K, Open<T>, RandomState>>;
 
 /// A question that somebody has asked.
 #[derive(Debug)]
