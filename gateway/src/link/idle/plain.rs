@@ -1,6 +1,6 @@
 //! Messages that need no codec: binary ones in a single frame, of which all has come.
 
-use std::io::Cursor;
+use std::{io::Cursor, mem};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio_tungstenite::tungstenite::protocol::frame::{
@@ -22,7 +22,8 @@ pub(super) fn take(came: &mut BytesMut, most: Option<usize>) -> Option<Bytes> {
         return None;
     }
     came.advance(begin);
-    let mut payload = came.split_to(length);
+    // The last one takes all: a remainder of nothing would keep what it is a remainder of for as long as the socket is silent.
+    let mut payload = if came.len() == length { mem::take(came) } else { came.split_to(length) };
     unmask(&mut payload, mask);
     Some(payload.freeze())
 }

@@ -119,6 +119,14 @@ async fn by_an_idle_one(chunks: &[&[u8]]) -> (Said, bool) {
 }
 
 #[tokio::test]
+async fn a_socket_keeps_nothing_of_the_message_that_it_has_given_away() {
+    let (mut socket, mut peer) = idle();
+    unconstrained(peer.write_all(&frame(true, BINARY, &[7; 300]))).await.unwrap();
+    let Some(Ok(Message::Binary(given))) = socket.next().await else { panic!("a message came") };
+    assert!(given.is_unique() && socket.is_parked());
+}
+
+#[tokio::test]
 async fn a_stream_cut_at_any_byte_says_the_same_and_ends_parked() {
     let all = mixed();
     let whole = by_a_plain_one(&[&all]).await;
