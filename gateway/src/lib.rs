@@ -72,7 +72,7 @@ use self::{
     config::Config,
     events::Events,
     io::Listen,
-    link::Budget,
+    link::{Budget, Close},
     metrics::Metrics,
     registry::Registry,
     relay::Relay,
@@ -222,6 +222,7 @@ impl Gateway {
         }
         doors.cut.cancel();
         app.closing.cancel();
+        app.registry.end_all(Close::Restart);
         app.tasks.close();
         if timeout(END_WITHIN, app.tasks.wait()).await.is_err() {
             tracing::warn!(tasks = app.tasks.len(), "some tasks did not end in time");

@@ -17,7 +17,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use oriel_proto::{
     AgentId, Call, CameraId, GatewayFrame, InstanceId, RequestId, Secret, SessionId, Timestamp,
-    frame::{AgentFacts, Bound, Feature, RefusalCode},
+    frame::{Bound, Feature, RefusalCode},
 };
 use tokio::time::Instant;
 
@@ -61,9 +61,9 @@ pub struct LinkFacts {
     /// Which dial of that folder this is.
     pub generation: u64,
     /// What it understands beyond the first version.
-    pub features: Vec<Feature>,
-    /// The agent program.
-    pub program: AgentFacts,
+    pub features: Box<[Feature]>,
+    /// The version of the agent program.
+    pub version: Box<str>,
     /// Where it connected from.
     pub peer: SocketAddr,
     /// When it was accepted.

@@ -4,27 +4,21 @@
 //! removes only what is still its own.
 
 mod awaited;
+mod joined;
 
-use std::{
-    collections::HashSet,
-    pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc};
 
 use dashmap::{DashMap, Entry};
+use foldhash::quality::RandomState;
 use oriel_proto::{
     AgentId, CameraId, SessionId, Timestamp,
     frame::{AgentHealth, Announce, CameraHealth, RefusalCode},
-    limits::CAMERAS_PER_AGENT,
 };
 use tokio::sync::broadcast;
 
 use self::awaited::Awaited;
+pub use self::joined::Joined;
 use crate::link::{Close, Link};
-
-/// How long an old link may finish its answers after a newer one took over.
-const HANDOVER: Duration = Duration::from_secs(10);
 
 /// Changes that a slow listener may fall behind before it must look at everything again.
 const CHANGES: usize = 1_024;
@@ -33,12 +27,17 @@ const CHANGES: usize = 1_024;
 #[derive(Clone, Debug)]
 pub struct Registry(Arc<Maps>);
 
+/// Whose names are its keys was let in before: hashing them need not withstand an enemy who chooses them freely.
+type Map<K, V> = DashMap<K, V, RandomState>;
+
 #[derive(Debug)]
 struct Maps {
-    cameras: DashMap<CameraId, Presence>,
-    agents: DashMap<AgentId, Connected>,
+    cameras: Map<CameraId, Presence>,
+    agents: Map<AgentId, Connected>,
+    /// Every link that has joined and not left, also one that only finishes its answers.
+    links: Map<SessionId, Link>,
     /// Announced by somebody who may not serve them.
-    refusals: DashMap<CameraId, Refusal>,
+    refusals: Map<CameraId, Refusal>,
     awaited: Awaited,
     changes: broadcast::Sender<CameraId>,
 }
@@ -91,9 +90,10 @@ pub enum JoinError {
 impl Default for Registry {
     fn default() -> Self {
         let maps = Maps {
-            cameras: DashMap::new(),
-            agents: DashMap::new(),
-            refusals: DashMap::new(),
+            cameras: Map::default(),
+            agents: Map::default(),
+            links: Map::default(),
+            refusals: Map::default(),
             awaited: Awaited::default(),
             changes: broadcast::Sender::new(CHANGES),
         };
@@ -124,7 +124,8 @@ impl Registry {
                 Some(std::mem::replace(&mut present.link, link.clone()))
             }
         };
-        Ok(Joined { registry: self.clone(), link, older: Mutex::new(older), mine: Mutex::default() })
+        self.0.links.insert(link.id(), link.clone());
+        Ok(Joined::new(self.clone(), link, older))
     }
 
     /// The link that serves a camera now.
@@ -184,6 +185,16 @@ impl Registry {
         }
     }
 
+    /// Ends all links of an agent. One that joins meanwhile must see for itself why.
+    pub fn end_all_of(&self, agent: AgentId, why: Close) {
+        self.0.links.iter().filter(|link| link.facts().agent == agent).for_each(|link| link.close(why));
+    }
+
+    /// Ends all links. One that joins meanwhile must see for itself why.
+    pub fn end_all(&self, why: Close) {
+        self.0.links.iter().for_each(|link| link.close(why));
+    }
+
     /// Takes a camera from whoever serves it and tells that agent why.
     pub fn evict(&self, camera: &CameraId, code: RefusalCode, message: &str) {
         self.0.refusals.remove(camera);
@@ -203,162 +214,4 @@ impl Registry {
         // Nobody listening is no failure.
         _ = self.0.changes.send(camera.clone());
     }
-}
-
-/// A joined link's place in the registry; it leaves with [`Joined::leave`], at the latest when this is dropped.
-#[derive(Debug)]
-pub struct Joined {
-    registry: Registry,
-    link: Link,
-    /// The link that this one replaces, until it has announced its cameras.
-    older: Mutex<Option<Link>>,
-    /// Always locked before the registry's maps.
-    mine: Mutex<Mine>,
-}
-
-/// What a link has in the registry.
-#[derive(Debug, Default)]
-struct Mine {
-    cameras: HashSet<CameraId>,
-    left: bool,
-}
-
-impl Joined {
-    /// Serves a camera from now on, or changes its facts. An older link of the same agent loses it; a newer one keeps it, and
-    /// so does everybody once this link has left.
-    pub fn bind(&self, facts: Announce, now: Timestamp) {
-        let mut mine = self.lock();
-        if mine.left {
-            return;
-        }
-        let camera = facts.camera.clone();
-        let facts = Arc::new(facts);
-        let mut presence = Presence { link: self.link.clone(), since: now, facts, health: None };
-        match self.registry.0.cameras.entry(camera.clone()) {
-            Entry::Occupied(entry) if is_newer(&entry.get().link, &self.link) => return,
-            Entry::Occupied(mut entry) => {
-                if entry.get().link.id() == self.link.id() {
-                    presence.since = entry.get().since;
-                    presence.health = entry.get().health.clone();
-                }
-                entry.insert(presence);
-            }
-            Entry::Vacant(entry) => {
-                entry.insert(presence);
-            }
-        }
-        self.registry.0.refusals.remove(&camera);
-        mine.cameras.insert(camera.clone());
-        drop(mine);
-        self.registry.0.awaited.came(&camera);
-        self.registry.changed(&camera);
-    }
-
-    /// Remembers that a camera was announced and may not be served.
-    pub fn refuse(&self, camera: &CameraId, code: RefusalCode) {
-        let mut mine = self.lock();
-        if mine.left {
-            return;
-        }
-        let refusal = Refusal { agent: self.link.facts().agent, link: self.link.id(), code };
-        self.registry.0.refusals.insert(camera.clone(), refusal);
-        mine.cameras.insert(camera.clone());
-        drop(mine);
-        self.registry.changed(camera);
-    }
-
-    /// Serves a camera no longer.
-    pub fn unbind(&self, camera: &CameraId) {
-        if self.lock().cameras.remove(camera) {
-            self.let_go(camera);
-        }
-    }
-
-    /// All cameras are announced: the link before this one has nothing left to do but its open answers.
-    pub fn ready(&self) {
-        let older = self.older.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(older) = older {
-            older.retire(HANDOVER, Close::Superseded);
-        }
-    }
-
-    /// Notes how the agent is.
-    pub fn agent_health(&self, health: AgentHealth) {
-        if let Some(mut connected) = self.registry.0.agents.get_mut(&self.link.facts().agent)
-            && connected.link.id() == self.link.id()
-        {
-            connected.health = Some(health);
-        }
-    }
-
-    /// Notes how a camera is.
-    pub fn camera_health(&self, health: CameraHealth) {
-        let camera = health.camera.clone();
-        let changed = match self.registry.0.cameras.get_mut(&camera) {
-            Some(mut presence) if presence.link.id() == self.link.id() => {
-                let before = presence.health.replace(Arc::new(health));
-                let after = presence.health.as_ref();
-                before.as_ref().map(|b| (&b.source, &b.why)) != after.map(|a| (&a.source, &a.why))
-            }
-            _ => false,
-        };
-        if changed {
-            self.registry.changed(&camera);
-        }
-    }
-
-    /// Whether this link may announce that camera: one that it has, or one more.
-    pub fn has_room_for(&self, camera: &CameraId) -> bool {
-        let mine = self.lock();
-        mine.cameras.len() < CAMERAS_PER_AGENT || mine.cameras.contains(camera)
-    }
-
-    /// The cameras that this link serves now.
-    pub fn served(&self) -> Vec<CameraId> {
-        let mine = self.lock();
-        mine.cameras.iter().filter(|camera| self.serves(camera)).cloned().collect()
-    }
-
-    /// Takes everything of this link out of the registry; from now on nothing of it gets in.
-    pub fn leave(&self) {
-        let cameras = {
-            let mut mine = self.lock();
-            mine.left = true;
-            std::mem::take(&mut mine.cameras)
-        };
-        for camera in cameras {
-            self.let_go(&camera);
-        }
-        let id = self.link.id();
-        self.registry.0.agents.remove_if(&self.link.facts().agent, |_, connected| connected.link.id() == id);
-        // A newer link that never became ready must not leave the older one without an end.
-        self.ready();
-    }
-
-    fn serves(&self, camera: &CameraId) -> bool {
-        self.registry.find(camera).is_some_and(|link| link.id() == self.link.id())
-    }
-
-    fn let_go(&self, camera: &CameraId) {
-        let id = self.link.id();
-        self.registry.0.cameras.remove_if(camera, |_, presence| presence.link.id() == id);
-        self.registry.0.refusals.remove_if(camera, |_, refusal| refusal.link == id);
-        self.registry.changed(camera);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Mine> {
-        self.mine.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Joined {
-    fn drop(&mut self) {
-        self.leave();
-    }
-}
-
-/// Whether `other` is a later dial of the same agent than `link`.
-fn is_newer(other: &Link, link: &Link) -> bool {
-    let (other, link) = (other.facts(), link.facts());
-    other.agent == link.agent && other.instance == link.instance && other.generation > link.generation
 }

@@ -134,7 +134,8 @@ impl Server {
         match admitted {
             Admitted::Yes(permit) => Some(Connection { io, permit, secure: self.tls.is_some() }),
             Admitted::Full(_place) => {
-                refuse(io).await;
+                // Boxed: who is let in would have to bring the room for it.
+                Box::pin(refuse(io)).await;
                 None
             }
         }

@@ -26,7 +26,7 @@ use oriel_gateway::{
 use oriel_proto::{
     AgentFrame, AgentId, Answer, Body, Call, CameraId, Failure, FailureCode, GatewayFrame, InstanceId,
     RequestId, SessionId, Timestamp, Trailer, decode, encode,
-    frame::{AgentFacts, Fail, Request},
+    frame::{Fail, Request},
     limits::{CALLS, FIRST_CREDIT},
 };
 use tokio::{
@@ -70,8 +70,8 @@ impl Pair {
             agent: AgentId::new(),
             instance: InstanceId::new(),
             generation: 1,
-            features: Vec::new(),
-            program: AgentFacts { version: "0".into(), os: "test".into(), arch: "test".into() },
+            features: Box::default(),
+            version: "0".into(),
             peer: SocketAddr::from(([127, 0, 0, 1], 1)),
             since: Timestamp::default(),
         };
@@ -79,7 +79,7 @@ impl Pair {
         let link = Link::new(facts, Budget::shared(16 << 20), Arc::clone(&metrics));
         let for_pump = link.clone();
         let socket = server_side(ours, &bytes::Bytes::new());
-        let pump = tokio::spawn(async move { pump::run(socket, &for_pump, &mut Deaf, HEARTBEAT).await });
+        let pump = tokio::spawn(pump::run(socket, for_pump, Deaf, HEARTBEAT));
         let agent = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
         Self { link, agent, pump, metrics }
     }
@@ -356,7 +356,7 @@ async fn a_link_that_cannot_write_still_reads() {
     let link = Link::new(base.link.facts().clone(), Budget::shared(16 << 20), Arc::default());
     let for_pump = link.clone();
     let socket = server_side(ours, &bytes::Bytes::new());
-    tokio::spawn(async move { pump::run(socket, &for_pump, &mut Deaf, HEARTBEAT).await });
+    tokio::spawn(pump::run(socket, for_pump, Deaf, HEARTBEAT));
     let mut agent = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
     let mut tickets: Vec<_> = (0..200)
         .map(|_| link.call(camera(), Call::Describe {}, Instant::now() + 60 * SECOND).expect("room"))

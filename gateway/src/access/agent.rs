@@ -1,13 +1,12 @@
 //! Agents: telling who holds a token, rotating it, revoking it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use oriel_proto::{AgentId, Secret, Timestamp};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     Access, AccessError,
@@ -25,8 +24,6 @@ pub struct AgentGrant {
     pub id: AgentId,
     /// A new token that the agent must be told: it came with the old one while a rotation is wanted.
     pub rotate: Option<Secret>,
-    /// Fires when the agent is revoked: its links must end then.
-    pub revoked: CancellationToken,
 }
 
 /// What is remembered of agents while the program runs.
@@ -35,26 +32,27 @@ pub(super) struct Sessions(Mutex<Memory>);
 
 #[derive(Debug, Default)]
 struct Memory {
-    revoked: HashMap<AgentId, CancellationToken>,
+    /// Kept for ever, so that a link that is being opened with an older look at the disk finds it.
+    revoked: HashSet<AgentId>,
     seen: HashMap<AgentId, Timestamp>,
 }
 
 impl Sessions {
     /// When each agent came or left, since this was last asked.
     fn take_seen(&self) -> Vec<(AgentId, Timestamp)> {
-        self.lock().seen.drain().collect()
+        std::mem::take(&mut self.lock().seen).into_iter().collect()
     }
 
-    fn came(&self, id: AgentId, at: Timestamp) -> CancellationToken {
-        let mut memory = self.lock();
-        memory.seen.insert(id, at);
-        memory.revoked.entry(id).or_default().clone()
+    fn came(&self, id: AgentId, at: Timestamp) {
+        self.lock().seen.insert(id, at);
     }
 
     fn revoke(&self, id: AgentId) {
-        // Kept, so that a link that is being opened with an older look at the disk finds it.
-        let token = self.lock().revoked.entry(id).or_default().clone();
-        token.cancel();
+        self.lock().revoked.insert(id);
+    }
+
+    fn is_revoked(&self, id: AgentId) -> bool {
+        self.lock().revoked.contains(&id)
     }
 
     fn lock(&self) -> MutexGuard<'_, Memory> {
@@ -117,11 +115,17 @@ impl Access {
     }
 
     fn grant(&self, id: AgentId, rotate: Option<Secret>) -> Result<AgentGrant, AccessError> {
-        let revoked = self.inner.sessions.came(id, self.inner.clock.now());
-        if revoked.is_cancelled() {
+        if self.is_revoked(id) {
             return Err(AccessError::Revoked);
         }
-        Ok(AgentGrant { id, rotate, revoked })
+        self.agent_seen(id);
+        Ok(AgentGrant { id, rotate })
+    }
+
+    /// Whether an agent was revoked while this program runs. Whoever lets a link in asks once more when it can be found by who ends
+    /// the links of a revoked agent.
+    pub fn is_revoked(&self, id: AgentId) -> bool {
+        self.inner.sessions.is_revoked(id)
     }
 
     /// Notes that an agent was connected until now; written down by the next [`Access::write_seen`].
@@ -157,12 +161,19 @@ impl Access {
         if begun { Ok(secret) } else { Err(AccessError::NotFound) }
     }
 
-    /// Takes back an agent's tokens for good, ends its links and unbinds its cameras, which it gives back; fails with
-    /// `NotFound`.
-    pub async fn revoke_agent(&self, id: AgentId) -> Result<Vec<CameraRecord>, AccessError> {
+    /// Takes back an agent's tokens for good and unbinds its cameras, which it gives back. Once that is on disk, `end_links` is
+    /// called, even when the caller has gone. Fails with `NotFound`.
+    pub async fn revoke_agent(
+        &self,
+        id: AgentId,
+        end_links: impl FnOnce() + Send + 'static,
+    ) -> Result<Vec<CameraRecord>, AccessError> {
         let sessions = self.inner.sessions.clone();
-        let now = self.inner.clock.now();
-        let cameras = self.inner.store.revoke_agent(id, now, move || sessions.revoke(id)).await?;
+        let after = move || {
+            sessions.revoke(id);
+            end_links();
+        };
+        let cameras = self.inner.store.revoke_agent(id, self.inner.clock.now(), after).await?;
         cameras.ok_or(AccessError::NotFound)
     }
 }

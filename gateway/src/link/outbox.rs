@@ -172,6 +172,14 @@ impl Outbox {
         !state.requests.is_empty() || state.control.is_some()
     }
 
+    /// Gives back the room of the questions that waited, when none does.
+    pub(super) fn rest(&self) {
+        let mut state = self.lock();
+        if state.requests.is_empty() && state.requests.capacity() > 0 {
+            state.requests = VecDeque::new();
+        }
+    }
+
     /// The next frame to send: control first, because it frees work at the other end. A question whose time has run out
     /// meanwhile is left out: its asker has left or is about to.
     pub(super) fn next(&self, now: Instant) -> Option<GatewayFrame> {
@@ -227,4 +235,24 @@ impl Control {
 
 fn millis_left(until: Instant, now: Instant) -> u32 {
     u32::try_from(until.duration_since(now).as_millis()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use oriel_proto::call::{EventsCall, Order};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outbox_at_rest_keeps_no_room_for_questions() {
+        let (outbox, now) = (Outbox::default(), Instant::now());
+        let camera = "porch".parse().unwrap_or_else(|error| panic!("{error}"));
+        let call = Call::Events(EventsCall::all(Order::Desc));
+        let asked = outbox.ask(RequestId::new(), camera, call, now + std::time::Duration::from_secs(1));
+        assert_eq!(asked, Ok(()));
+        outbox.rest();
+        assert!(outbox.next(now).is_some(), "what waits is kept");
+        outbox.rest();
+        assert_eq!(outbox.lock().requests.capacity(), 0);
+    }
 }

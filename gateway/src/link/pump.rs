@@ -59,29 +59,27 @@ pub enum End {
 }
 
 /// Runs a link until it ends; afterwards every waiter has its answer and late tickets are refused.
-pub async fn run<S: Socket, I: Inbox>(socket: S, link: &Link, inbox: &mut I, heartbeat: Duration) -> End {
+pub fn run<S: Socket, I: Inbox>(
+    socket: S,
+    link: Link,
+    mut inbox: I,
+    heartbeat: Duration,
+) -> impl Future<Output = End> {
     let heartbeat = Heartbeat::new(heartbeat, Instant::now());
-    let mut alarm = pin!(sleep_until(heartbeat.alarm()));
     let turn = Turn::Reading;
     let mut pump = Pump { socket, link, unflushed: false, ping: false, turn, heartbeat };
-    let end = loop {
-        if let Err(end) = pump.step(inbox, alarm.as_mut()).await {
-            break end;
-        }
-    };
-    link.0.pending.close();
-    match end {
-        End::ByGateway(why) => handshake::refuse(&mut pump.socket, why).await,
-        // The socket has its answer to the agent's close ready.
-        End::ByAgent(_) => handshake::flush(&mut pump.socket).await,
-        End::Broken(_) => {}
+    // What an async function is given it keeps room for twice, once it has moved it; a block uses it where it is.
+    async move {
+        let end = pump.until_its_end(&mut inbox).await;
+        pump.link.0.pending.close();
+        pump.farewell(&end).await;
+        end
     }
-    end
 }
 
-struct Pump<'a, S> {
+struct Pump<S> {
     socket: S,
-    link: &'a Link,
+    link: Link,
     unflushed: bool,
     /// A ping waits to be sent.
     ping: bool,
@@ -111,7 +109,26 @@ enum Step {
     Ended(End),
 }
 
-impl<S: Socket> Pump<'_, S> {
+impl<S: Socket> Pump<S> {
+    async fn until_its_end<I: Inbox>(&mut self, inbox: &mut I) -> End {
+        let mut alarm = pin!(sleep_until(self.heartbeat.alarm()));
+        loop {
+            if let Err(end) = self.step(inbox, alarm.as_mut()).await {
+                return end;
+            }
+        }
+    }
+
+    /// Lets go of the socket. Boxed, because the task would keep the room for it as long as it lives.
+    async fn farewell(&mut self, end: &End) {
+        match end {
+            End::ByGateway(why) => Box::pin(handshake::refuse(&mut self.socket, *why)).await,
+            // The socket has its answer to the agent's close ready.
+            End::ByAgent(_) => Box::pin(handshake::flush(&mut self.socket)).await,
+            End::Broken(_) => {}
+        }
+    }
+
     async fn step<I: Inbox>(&mut self, inbox: &mut I, mut alarm: Pin<&mut Sleep>) -> Result<(), End> {
         match std::future::poll_fn(|cx| self.poll(cx, alarm.as_mut())).await {
             Step::Queued => {
@@ -164,6 +181,9 @@ impl<S: Socket> Pump<'_, S> {
             return Poll::Ready(Step::Queued);
         }
         let idle = self.link.open_calls() == 0 && self.turn != Turn::Sending;
+        if idle {
+            self.link.0.outbox.rest();
+        }
         if let Some(retire) = self.link.0.outbox.retiring().filter(|_| idle) {
             return Poll::Ready(Step::Closing(retire.why));
         }

@@ -2,16 +2,16 @@
 
 mod desk;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use oriel_proto::{
     SUBPROTOCOL,
     frame::{Hello, Welcome},
     limits::Limits,
 };
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
-use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, debug_span};
 use warp::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     reply::Response,
@@ -52,7 +52,8 @@ pub async fn connect(inbound: Inbound<Device>) -> Result<Response, Problem> {
     let permits = Arc::clone(&app.agent_permits);
     let permit = permits.try_acquire_owned().map_err(|_| Problem::overloaded("no room for another agent"))?;
     let tasks = app.tasks.clone();
-    let span = info_span!("agent", agent = %grant.id, peer = %peer.address);
+    // What is said below names both: a span that is on costs as much as the rest of what is said here, and keeps its room.
+    let span = debug_span!("agent", agent = %grant.id, peer = %peer.address);
     let opening = async move {
         let Ok(Ok(upgraded)) = timeout(UPGRADE_WITHIN, upgrade).await else { return };
         let Some((io, read)) = taken_back(upgraded) else { return };
@@ -111,7 +112,7 @@ async fn open(
     let hello = match hello {
         Ok(hello) => hello,
         Err(error) => {
-            tracing::info!(%error, "no handshake");
+            tracing::info!(agent = %grant.id, %peer, %error, "no handshake");
             refused(&app, "handshake");
             if matches!(error, HandshakeError::Broken(_)) {
                 app.metrics.link.violations.inc();
@@ -124,22 +125,22 @@ async fn open(
     let joined = match app.registry.join(link.clone()) {
         Ok(joined) => joined,
         Err(error) => {
-            tracing::warn!(%error, generation = hello.generation, "refused");
+            tracing::warn!(agent = %grant.id, %peer, %error, generation = hello.generation, "refused");
             refused(&app, if error == JoinError::OtherInstance { "other_instance" } else { "not_newer" });
             return handshake::refuse(&mut socket, Close::Duplicate).await;
         }
     };
     if let Err(error) = handshake::welcome(&mut socket, welcome(&app, &link)).await {
-        tracing::info!(%error, "left during the handshake");
+        tracing::info!(agent = %grant.id, %peer, %error, "left during the handshake");
         return;
     }
     if let Some(token) = grant.rotate {
         link.rotate(token);
     }
-    tracing::info!(session = %link.id(), version = hello.agent.version, "connected");
+    tracing::info!(session = %link.id(), agent = %grant.id, %peer, version = hello.agent.version, "connected");
     let tasks = app.tasks.clone();
-    // A task of its own, without the span: a task keeps the largest state it ever had, and a span all it was told.
-    tasks.spawn(serve(app, socket, link, joined, grant.revoked, permit));
+    // A task of its own: a task keeps the largest state it ever had.
+    tasks.spawn(serve(app, socket, link, joined, permit));
 }
 
 fn facts(grant: &AgentGrant, hello: &Hello, peer: std::net::SocketAddr) -> LinkFacts {
@@ -148,8 +149,8 @@ fn facts(grant: &AgentGrant, hello: &Hello, peer: std::net::SocketAddr) -> LinkF
         agent: grant.id,
         instance: hello.instance,
         generation: hello.generation,
-        features: hello.features.clone(),
-        program: hello.agent.clone(),
+        features: hello.features.clone().into(),
+        version: hello.agent.version.as_str().into(),
         peer,
         since: clock::now(),
     }
@@ -169,32 +170,25 @@ fn refused(app: &App, reason: &'static str) {
     app.metrics.agents_refused.get_or_create(&ReasonLabels { reason }).inc();
 }
 
-/// Runs a joined link until it ends.
-async fn serve(
+/// Runs a joined link until it ends. Made of parts that keep one place for each thing, as an async function would not.
+fn serve(
     app: App,
     socket: impl Socket,
     link: Link,
     joined: Joined,
-    revoked: CancellationToken,
-    _permit: OwnedSemaphorePermit,
-) {
+    permit: OwnedSemaphorePermit,
+) -> impl Future<Output = ()> {
     app.metrics.agents.inc();
-    let mut desk = Desk::new(app.clone(), link.clone(), joined);
-    let pump = pump::run(socket, &link, &mut desk, app.settings.heartbeat);
-    let cut = async {
-        let why = tokio::select! {
-            () = revoked.cancelled() => Close::Revoked,
-            () = app.closing.cancelled() => Close::Restart,
-        };
-        link.close(why);
-        std::future::pending().await
-    };
-    let end = tokio::select! {
-        end = pump => end,
-        never = cut => never,
-    };
-    app.metrics.agents.dec();
-    let LinkFacts { id, agent, peer, .. } = link.facts();
-    tracing::info!(session = %id, %agent, %peer, ?end, "disconnected");
-    desk.leave();
+    // Whoever ended all links may have looked before this one had joined.
+    if app.access.is_revoked(link.facts().agent) {
+        link.close(Close::Revoked);
+    } else if app.closing.is_cancelled() {
+        link.close(Close::Restart);
+    }
+    let heartbeat = app.settings.heartbeat;
+    let desk = Desk::new(app, joined);
+    pump::run(socket, link, desk.clone(), heartbeat).map(move |end| {
+        desk.leave(&end);
+        drop(permit);
+    })
 }

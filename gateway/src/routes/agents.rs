@@ -64,7 +64,7 @@ fn view(app: &App, record: AgentRecord) -> Agent {
         created_at: clock::format(record.created_at),
         connected: connected.is_some(),
         since: facts.map(|facts| facts.since).or(record.last_seen_at).map(clock::format),
-        version: facts.map(|facts| facts.program.version.clone()),
+        version: facts.map(|facts| facts.version.to_string()),
         address: facts.map(|facts| facts.peer.ip().to_string()),
         cameras: app.cameras.of_agent(record.id),
         warning: contested.then(|| Close::Duplicate.reason().to_owned()),
@@ -101,7 +101,8 @@ pub async fn show(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Prob
 pub async fn revoke(inbound: Inbound<Admin>, id: AgentId) -> Result<Response, Problem> {
     inbound.query(&[])?;
     let app = &inbound.app;
-    app.access.revoke_agent(id).await?;
+    let registry = app.registry.clone();
+    app.access.revoke_agent(id, move || registry.end_all_of(id, Close::Revoked)).await?;
     tracing::info!(agent = %id, by = inbound.who.0.label(), "agent revoked");
     Ok(reply::no_content())
 }

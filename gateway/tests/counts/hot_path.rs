@@ -30,7 +30,7 @@ use oriel_proto::{
     call::{EventsCall, EventsTrailer, Order},
     codec::outline,
     encode,
-    frame::{AgentFacts, Request},
+    frame::Request,
     view::read_events,
 };
 use tokio::{
@@ -163,7 +163,7 @@ impl Connected {
         let for_pump = link.clone();
         let pump = runtime.spawn(async move {
             let socket = server_side(ours, &Bytes::new());
-            pump::run(socket, &for_pump, &mut Deaf, Duration::from_secs(30)).await
+            pump::run(socket, for_pump, Deaf, Duration::from_secs(30)).await
         });
         let mut connected = Self { runtime, link, agent: Agent::new(theirs), _pump: pump };
         for _ in 0..WARM_UP {
@@ -189,8 +189,8 @@ fn link() -> Link {
         agent: AgentId::from(NAME),
         instance: InstanceId::from(NAME),
         generation: 1,
-        features: Vec::new(),
-        program: AgentFacts { version: "0".into(), os: "test".into(), arch: "test".into() },
+        features: Box::default(),
+        version: "0".into(),
         peer: SocketAddr::from(([127, 0, 0, 1], 1)),
         since: Timestamp::default(),
     };

@@ -79,12 +79,15 @@ async fn revoking_an_agent_ends_its_links_and_frees_its_cameras() {
     let id = enrolled.agent.id;
     let new = world.access.rotate_agent(id).await.unwrap();
     let grant = world.access.agent(enrolled.token.expose(), PEER).await.unwrap();
-    assert!(!grant.revoked.is_cancelled());
-    let (freed, ()) = tokio::join!(world.access.revoke_agent(id), grant.revoked.cancelled());
+    assert!(!world.access.is_revoked(grant.id));
+    let (ended_tx, ended) = tokio::sync::oneshot::channel();
+    let freed = world.access.revoke_agent(id, move || ended_tx.send(()).unwrap()).await;
+    ended.await.unwrap();
+    assert!(world.access.is_revoked(grant.id), "a link that is being opened finds it");
     assert_eq!(freed.unwrap().len(), 2);
     assert!(matches!(token_of(&world, &enrolled.token).await, Err(AccessError::Revoked)));
     assert!(matches!(token_of(&world, &new).await, Err(AccessError::Unknown)), "it was overtaken");
-    assert!(matches!(world.access.revoke_agent(id).await, Err(AccessError::NotFound)));
+    assert!(matches!(world.access.revoke_agent(id, || ()).await, Err(AccessError::NotFound)));
     assert!(matches!(world.access.rotate_agent(id).await, Err(AccessError::NotFound)));
     assert!(matches!(world.access.agent_record(id).await, Err(AccessError::NotFound)));
     assert_eq!(world.access.agents().await.unwrap(), []);
@@ -95,7 +98,7 @@ async fn both_tokens_of_a_revoked_agent_are_told_so_also_after_a_restart() {
     let world = World::new().await;
     let enrolled = world.enrolled(&["porch"]).await;
     let new = world.access.rotate_agent(enrolled.agent.id).await.unwrap();
-    world.access.revoke_agent(enrolled.agent.id).await.unwrap();
+    world.access.revoke_agent(enrolled.agent.id, || ()).await.unwrap();
     world.store.close().await;
     let again = world.other_process().await;
     for token in [enrolled.token, new] {
@@ -124,7 +127,7 @@ async fn an_agent_that_another_process_revoked_is_let_in_no_more() {
     world.access.tick().await.unwrap();
     world.access.agent(enrolled.token.expose(), PEER).await.unwrap();
     let other = world.other_process().await;
-    other.revoke_agent(enrolled.agent.id).await.unwrap();
+    other.revoke_agent(enrolled.agent.id, || ()).await.unwrap();
     world.access.tick().await.unwrap();
     assert!(matches!(token_of(&world, &enrolled.token).await, Err(AccessError::Revoked)));
 }

@@ -18,7 +18,7 @@ use oriel_proto::{
 use crate::{
     cameras::Claim,
     clock,
-    link::{Close, Inbox, Link},
+    link::{Close, Inbox, Link, LinkFacts, pump::End},
     registry::Joined,
     routes::App,
 };
@@ -35,7 +35,6 @@ pub(super) struct Desk(Arc<Parts>);
 
 struct Parts {
     app: App,
-    link: Link,
     joined: Joined,
     /// None while nothing waits for the store.
     queue: Mutex<Option<VecDeque<Word>>>,
@@ -50,15 +49,18 @@ enum Word {
 }
 
 impl Desk {
-    pub(super) fn new(app: App, link: Link, joined: Joined) -> Self {
-        Self(Arc::new(Parts { app, link, joined, queue: Mutex::new(None) }))
+    pub(super) fn new(app: App, joined: Joined) -> Self {
+        Self(Arc::new(Parts { app, joined, queue: Mutex::new(None) }))
     }
 
     /// The link has ended: nothing that still waits has an effect.
-    pub(super) fn leave(&self) {
+    pub(super) fn leave(&self, end: &End) {
+        self.0.app.metrics.agents.dec();
+        let LinkFacts { id, agent, peer, .. } = self.0.link().facts();
+        tracing::info!(session = %id, %agent, %peer, ?end, "disconnected");
         let served = self.0.joined.served();
         self.0.app.cameras.seen(&served);
-        self.0.app.access.agent_seen(self.0.link.facts().agent);
+        self.0.app.access.agent_seen(*agent);
         self.0.joined.leave();
     }
 
@@ -66,7 +68,7 @@ impl Desk {
         let mut queue = self.0.lock();
         if let Some(waiting) = queue.as_mut() {
             if waiting.len() >= QUEUE {
-                self.0.link.close(Close::Violation(1008));
+                self.0.link().close(Close::Violation(1008));
             } else {
                 waiting.push_back(word);
             }
@@ -85,10 +87,10 @@ impl Parts {
         match word {
             Word::Camera(announce) if !self.joined.has_room_for(&announce.camera) => {
                 let why = format!("one agent may serve {CAMERAS_PER_AGENT} cameras");
-                self.link.refused(announce.camera, RefusalCode::Unknown, why);
+                self.link().refused(announce.camera, RefusalCode::Unknown, why);
             }
             Word::Camera(announce) => {
-                match self.app.cameras.claim_known(self.link.facts().agent, &announce.camera) {
+                match self.app.cameras.claim_known(self.link().facts().agent, &announce.camera) {
                     Some(claim) => self.settle(announce, claim),
                     None => return Some(announce),
                 }
@@ -97,7 +99,7 @@ impl Parts {
                 self.joined.unbind(&camera);
                 if self.app.stopping.is_cancelled() && self.joined.served().is_empty() {
                     // It has moved to another gateway.
-                    self.link.retire(LEAVE_WITHIN, Close::Restart);
+                    self.link().retire(LEAVE_WITHIN, Close::Restart);
                 }
             }
             Word::Ready => self.joined.ready(),
@@ -113,14 +115,14 @@ impl Parts {
     async fn work(&self, first: Announce) {
         let mut next = Some(first);
         while let Some(announce) = next.take() {
-            if self.link.is_closed() {
+            if self.link().is_closed() {
                 return;
             }
-            match self.app.cameras.claim(self.link.facts().agent, &announce).await {
+            match self.app.cameras.claim(self.link().facts().agent, &announce).await {
                 Ok(claim) => self.settle(announce, claim),
                 Err(error) => {
                     tracing::error!(%error, camera = %announce.camera, "claim failed");
-                    return self.link.close(Close::Restart);
+                    return self.link().close(Close::Restart);
                 }
             }
             next = self.until_the_store_is_needed();
@@ -140,26 +142,35 @@ impl Parts {
     }
 
     /// Binds a camera or refuses it, and says so.
-    fn settle(&self, announce: Announce, claim: Claim) {
-        let camera = announce.camera.clone();
+    fn settle(&self, mut announce: Announce, claim: Claim) {
         match claim {
             Claim::Bound => {
+                // The id that the record has, so that it is in memory once.
+                if let Some(record) = self.app.cameras.record(&announce.camera) {
+                    announce.camera = record.id.clone();
+                }
+                let camera = announce.camera.clone();
                 self.joined.bind(announce, clock::now());
                 self.app.cameras.seen(std::slice::from_ref(&camera));
                 // Moved or removed meanwhile: what changed it looked for a link before this one was there.
-                if !self.app.cameras.belongs(&camera, self.link.facts().agent) {
+                if !self.app.cameras.belongs(&camera, self.link().facts().agent) {
                     self.joined.unbind(&camera);
                     let why = "the camera is no longer this agent's";
-                    return self.link.refused(camera, RefusalCode::NotYours, why.into());
+                    return self.link().refused(camera, RefusalCode::NotYours, why.into());
                 }
-                self.link.bound(Bound { camera, acked: Vec::new() });
+                self.link().bound(Bound { camera, acked: Vec::new() });
             }
             Claim::Refused(code, why) => {
-                tracing::warn!(agent = %self.link.facts().agent, %camera, %code, "camera refused");
+                let camera = announce.camera;
+                tracing::warn!(agent = %self.link().facts().agent, %camera, %code, "camera refused");
                 self.joined.refuse(&camera, code.clone());
-                self.link.refused(camera, code, why);
+                self.link().refused(camera, code, why);
             }
         }
+    }
+
+    fn link(&self) -> &Link {
+        self.joined.link()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Word>>> {

@@ -84,7 +84,7 @@ impl Camera {
             clock_offset_ms: said.and_then(|said| said.clock_offset_ms),
             agent: link.map(|link| Agent {
                 id: link.agent,
-                version: link.program.version.clone(),
+                version: link.version.to_string(),
                 uptime_s: said.map(|said| said.uptime_s),
                 rtt_ms: said.and_then(|said| said.rtt_ms),
                 address: link.peer.ip().to_string(),
