@@ -30,6 +30,9 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 /// Longer than any end without open questions.
 const END_WITHIN: Duration = Duration::from_secs(15);
 
+/// How jemalloc is told to keep freed memory for a moment alone; each piece the moment it is freed would be a call of the system each.
+const AT_ONCE: &str = "dirty_decay_ms:500,muzzy_decay_ms:0";
+
 /// How a gateway is run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
@@ -39,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) tls: bool,
     /// Further flags of `oriel serve`.
     pub(crate) flags: Vec<String>,
+    /// Whether its allocator gives freed memory back at once, so that what is resident is what is in use.
+    pub(crate) trimmed: bool,
 }
 
 /// A running gateway.
@@ -212,6 +217,9 @@ fn spawn(options: &Options, folder: &Path, listen: SocketAddr, start: u32) -> Re
     if options.tls {
         command.arg("--tls-cert").arg(folder.join("cert.pem"));
         command.arg("--tls-key").arg(folder.join("key.pem"));
+    }
+    if options.trimmed {
+        command.env("_RJEM_MALLOC_CONF", AT_ONCE);
     }
     let file = |name: &str| File::create(folder.join(format!("{name}-{start}")));
     command.stdin(Stdio::null()).stdout(file("out")?).stderr(file("log")?).kill_on_drop(true);

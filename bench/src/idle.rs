@@ -1,6 +1,7 @@
 //! Idle: what a gateway keeps for a camera that is connected and silent, before and after its socket was busy.
 //!
-//! The gateway has time to give freed memory back before it is measured: what is left is what is in use, and what lies between.
+//! The gateway's allocator gives freed memory back at once here, and not after the ten seconds that it keeps it else: what is left is what
+//! is in use, and what lies between.
 
 mod null;
 mod outcome;
@@ -36,8 +37,8 @@ const CALLERS: usize = 32;
 /// By then all are connected, or have left.
 const WITHIN: Duration = Duration::from_secs(120);
 
-/// What a gateway does in the background after a change is over by then; its allocator gives freed memory back within ten seconds.
-const SETTLES: Duration = Duration::from_secs(12);
+/// What a gateway does in the background after a change is over by then, and freed memory is given back.
+const SETTLES: Duration = Duration::from_secs(4);
 
 /// Memory of a camera that is connected and silent
 #[derive(Debug, clap::Args)]
@@ -94,7 +95,7 @@ impl Idle {
     /// What the gateway needs.
     async fn cost(&self, part: usize) -> Result<Cost> {
         let (program, tls, flags) = (self.oriel.clone(), self.tls, self.flags());
-        let mut gateway = Gateway::start(Options { program, tls, flags }).await?;
+        let mut gateway = Gateway::start(Options { program, tls, flags, trimmed: true }).await?;
         let empty = settled(&gateway).await?;
         let members = fleet::enrolled(&gateway, self.agents, 1).await?;
         // A process that has enrolled nobody itself.

@@ -80,7 +80,7 @@ impl SlowClients {
         let room = (self.slow + self.half + 2_000).to_string();
         let flags = vec!["--limit-connections".into(), room];
         report.figure("flags of the gateway", flags.join(" "));
-        let options = Options { program: self.oriel.clone(), tls: self.tls, flags };
+        let options = Options { program: self.oriel.clone(), tls: self.tls, flags, ..Options::default() };
         let gateway = Gateway::start(options).await?;
         let members = fleet::enrolled(&gateway, CAMERAS, 1).await?;
         let attack = Attack::new(&members, self.slow, self.half, seed)?;

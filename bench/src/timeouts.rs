@@ -23,7 +23,7 @@ use oriel_gateway::{
 use oriel_proto::{
     AgentId, CameraId, ImageClass, InstanceId, SessionId, Timestamp,
     call::{EventsCall, Order},
-    frame::{AgentFacts, Announce, Events, Health, Lost, Upload},
+    frame::{Announce, Events, Health, Lost, Upload},
     limits::{CALLS, FRAME_BYTES},
 };
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
@@ -95,7 +95,7 @@ struct TestLink {
     link: Link,
     events: events::Events,
     cameras: Vec<CameraId>,
-    pump: JoinHandle<()>,
+    pump: JoinHandle<pump::End>,
     /// The link's place in the registry.
     _joined: Joined,
 }
@@ -111,11 +111,8 @@ impl TestLink {
             joined.bind(announce(camera), Timestamp::default());
         }
         let socket = server_side(ours, &bytes::Bytes::new());
-        let pumped = link.clone();
-        let pump = tokio::spawn(async move {
-            // Such an agent sends pongs alone, so the heartbeat is longer than any run.
-            pump::run(socket, &pumped, &mut Deaf, Duration::from_secs(1 << 30)).await;
-        });
+        // Such an agent sends pongs alone, so the heartbeat is longer than any run.
+        let pump = tokio::spawn(pump::run(socket, link.clone(), Deaf, Duration::from_secs(1 << 30)));
         tokio::spawn(silent(theirs));
         let events = events::Events::new(Relay::new(registry, metrics, CancellationToken::new()));
         Ok(Self { link, events, cameras, pump, _joined: joined })
@@ -176,8 +173,8 @@ fn facts() -> LinkFacts {
         agent: AgentId::new(),
         instance: InstanceId::new(),
         generation: 1,
-        features: Vec::new(),
-        program: AgentFacts { version: "0".into(), os: "bench".into(), arch: "bench".into() },
+        features: Box::default(),
+        version: "0".into(),
         peer: SocketAddr::from(([127, 0, 0, 1], 1)),
         since: Timestamp::default(),
     }
