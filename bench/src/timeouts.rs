@@ -23,7 +23,7 @@ use oriel_gateway::{
 use oriel_proto::{
     AgentId, CameraId, ImageClass, InstanceId, SessionId, Timestamp,
     call::{EventsCall, Order},
-    frame::{Announce, Events, Health, Lost, Upload},
+    frame::{Announce, Events, Health, Lost},
     limits::{CALLS, FRAME_BYTES},
 };
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
@@ -108,7 +108,7 @@ impl TestLink {
         let joined = registry.join(link.clone())?;
         let cameras = (0..CAMERAS).map(fleet::camera).collect::<Result<Vec<_>>>()?;
         for camera in &cameras {
-            joined.bind(announce(camera), Timestamp::default());
+            joined.bind(camera.clone(), Box::default(), Timestamp::default());
         }
         let socket = server_side(ours, &bytes::Bytes::new());
         // Such an agent sends pongs alone, so the heartbeat is longer than any run.
@@ -177,17 +177,5 @@ fn facts() -> LinkFacts {
         version: "0".into(),
         peer: SocketAddr::from(([127, 0, 0, 1], 1)),
         since: Timestamp::default(),
-    }
-}
-
-fn announce(camera: &CameraId) -> Announce {
-    Announce {
-        camera: camera.clone(),
-        name: camera.to_string(),
-        tags: Vec::new(),
-        classes: Vec::new(),
-        abilities: Vec::new(),
-        upload: Upload::OnDemand,
-        spools: Vec::new(),
     }
 }

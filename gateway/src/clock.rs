@@ -76,25 +76,34 @@ impl Day {
             *self = Self::of(time);
         }
         let micros = micros.rem_euclid(DAY).unsigned_abs();
+        let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+        let pairs = [
+            seconds / 3_600,
+            seconds / 60 % 60,
+            seconds % 60,
+            micros / 10_000,
+            micros / 100 % 100,
+            micros % 100,
+        ];
         let mut clock = *b"T00:00:00.000000Z";
-        digits_into(&mut clock[1..3], micros / 3_600_000_000);
-        digits_into(&mut clock[4..6], micros / 60_000_000 % 60);
-        digits_into(&mut clock[7..9], micros / 1_000_000 % 60);
-        digits_into(&mut clock[10..16], micros % 1_000_000);
+        for (place, pair) in [1, 4, 7, 10, 12, 14].into_iter().zip(pairs) {
+            clock[place..place + 2].copy_from_slice(&PAIRS[pair as usize]);
+        }
         text.extend_from_slice(self.date.as_bytes());
         text.extend_from_slice(&clock);
     }
 }
 
-/// Fills a place with the digits of a number.
-#[allow(clippy::cast_possible_truncation, reason = "it is one digit")]
-#[inline]
-fn digits_into(place: &mut [u8], mut number: u64) {
-    for digit in place.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
+/// The numbers below 100 in two digits.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0_u8;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
     }
-}
+    pairs
+};
 
 /// A time as [`Rfc3339`] shows it.
 pub fn format(time: Timestamp) -> String {
@@ -253,6 +262,9 @@ mod tests {
             midnight + 86_399_999_999,
             1_709_164_800_000_000,
             i64::MIN,
+            // The last one that the calendar has, and the next.
+            253_402_207_200_999_999,
+            253_402_207_201_000_000,
             i64::MAX,
         ] {
             let (time, mut text) = (Timestamp::from_micros(micros), Vec::new());

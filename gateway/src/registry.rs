@@ -11,8 +11,8 @@ use std::{pin::pin, sync::Arc};
 use dashmap::{DashMap, Entry};
 use foldhash::quality::RandomState;
 use oriel_proto::{
-    AgentId, CameraId, SessionId, Timestamp,
-    frame::{AgentHealth, Announce, CameraHealth, RefusalCode},
+    AgentId, CameraId, ImageClass, SessionId, Timestamp,
+    frame::{AgentHealth, CameraHealth, RefusalCode},
 };
 use tokio::sync::broadcast;
 
@@ -49,8 +49,8 @@ pub struct Presence {
     pub link: Link,
     /// When that link announced it first.
     pub since: Timestamp,
-    /// What it is.
-    pub facts: Arc<Announce>,
+    /// The series of pictures it offers.
+    pub classes: Box<[ImageClass]>,
     /// How it is, as far as its agent said.
     pub health: Option<Arc<CameraHealth>>,
 }

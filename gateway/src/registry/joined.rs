@@ -7,8 +7,8 @@ use std::{
 
 use dashmap::Entry;
 use oriel_proto::{
-    CameraId, Timestamp,
-    frame::{AgentHealth, Announce, CameraHealth, RefusalCode},
+    CameraId, ImageClass, Timestamp,
+    frame::{AgentHealth, CameraHealth, RefusalCode},
     limits::CAMERAS_PER_AGENT,
 };
 
@@ -66,16 +66,14 @@ impl Joined {
         &self.link
     }
 
-    /// Serves a camera from now on, or changes its facts. An older link of the same agent loses it; a newer one keeps it, and
+    /// Serves a camera from now on, or changes what it offers. An older link of the same agent loses it; a newer one keeps it, and
     /// so does everybody once this link has left.
-    pub fn bind(&self, facts: Announce, now: Timestamp) {
+    pub fn bind(&self, camera: CameraId, classes: Box<[ImageClass]>, now: Timestamp) {
         let mut mine = self.lock();
         if mine.left {
             return;
         }
-        let camera = facts.camera.clone();
-        let facts = Arc::new(facts);
-        let mut presence = Presence { link: self.link.clone(), since: now, facts, health: None };
+        let mut presence = Presence { link: self.link.clone(), since: now, classes, health: None };
         match self.registry.0.cameras.entry(camera.clone()) {
             Entry::Occupied(entry) if is_newer(&entry.get().link, &self.link) => return,
             Entry::Occupied(mut entry) => {

@@ -142,15 +142,13 @@ impl Parts {
     }
 
     /// Binds a camera or refuses it, and says so.
-    fn settle(&self, mut announce: Announce, claim: Claim) {
+    fn settle(&self, announce: Announce, claim: Claim) {
+        let Announce { camera, classes, .. } = announce;
         match claim {
             Claim::Bound => {
                 // The id that the record has, so that it is in memory once.
-                if let Some(record) = self.app.cameras.record(&announce.camera) {
-                    announce.camera = record.id.clone();
-                }
-                let camera = announce.camera.clone();
-                self.joined.bind(announce, clock::now());
+                let camera = self.app.cameras.record(&camera).map_or(camera, |record| record.id.clone());
+                self.joined.bind(camera.clone(), classes.into(), clock::now());
                 self.app.cameras.seen(std::slice::from_ref(&camera));
                 // Moved or removed meanwhile: what changed it looked for a link before this one was there.
                 if !self.app.cameras.belongs(&camera, self.link().facts().agent) {
@@ -161,7 +159,6 @@ impl Parts {
                 self.link().bound(Bound { camera, acked: Vec::new() });
             }
             Claim::Refused(code, why) => {
-                let camera = announce.camera;
                 tracing::warn!(agent = %self.link().facts().agent, %camera, %code, "camera refused");
                 self.joined.refuse(&camera, code.clone());
                 self.link().refused(camera, code, why);

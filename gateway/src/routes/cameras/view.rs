@@ -80,7 +80,7 @@ impl Camera {
             status: status.as_str(),
             since: since.map(clock::format),
             why,
-            classes: presence.as_ref().map(|presence| presence.facts.classes.clone()).unwrap_or_default(),
+            classes: presence.as_ref().map(|presence| presence.classes.to_vec()).unwrap_or_default(),
             clock_offset_ms: said.and_then(|said| said.clock_offset_ms),
             agent: link.map(|link| Agent {
                 id: link.agent,
