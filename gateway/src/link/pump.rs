@@ -4,7 +4,7 @@
 //! Neither direction waits for the other: one poll writes what the socket takes and reads what it has.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     pin::{Pin, pin},
     task::{Context, Poll},
     time::Duration,
@@ -113,8 +113,13 @@ impl<S: Socket> Pump<S> {
     async fn until_its_end<I: Inbox>(&mut self, inbox: &mut I) -> End {
         let mut alarm = pin!(sleep_until(self.heartbeat.alarm()));
         loop {
-            if let Err(end) = self.step(inbox, alarm.as_mut()).await {
-                return end;
+            let step = poll_fn(|cx| self.poll(cx, alarm.as_mut())).await;
+            let give_way = match self.take(step, inbox, alarm.as_mut()) {
+                Ok(give_way) => give_way,
+                Err(end) => return end,
+            };
+            if give_way {
+                yield_now().await;
             }
         }
     }
@@ -129,28 +134,27 @@ impl<S: Socket> Pump<S> {
         }
     }
 
-    async fn step<I: Inbox>(&mut self, inbox: &mut I, mut alarm: Pin<&mut Sleep>) -> Result<(), End> {
-        match std::future::poll_fn(|cx| self.poll(cx, alarm.as_mut())).await {
+    /// Does what a step asks for; whether to give way to others before the next one.
+    fn take<I: Inbox>(&mut self, step: Step, inbox: &mut I, alarm: Pin<&mut Sleep>) -> Result<bool, End> {
+        match step {
             Step::Queued => {
+                self.turn = Turn::Sending;
                 // Where others ask too, their frames get into the same flush; one that is alone waits for nobody, since
                 // giving way means to wait until every other task has had its turn.
-                if self.link.open_calls() > 1 {
-                    yield_now().await;
-                }
-                self.turn = Turn::Sending;
-                Ok(())
+                return Ok(self.link.open_calls() > 1);
             }
-            Step::Closing(why) => Err(End::ByGateway(why)),
+            Step::Closing(why) => return Err(End::ByGateway(why)),
             Step::Received(message) => {
                 self.heartbeat.heard(Instant::now());
                 if self.turn == Turn::Reading {
                     self.turn = Turn::Asking;
                 }
-                self.receive(message, inbox)
+                self.receive(message, inbox)?;
             }
-            Step::Alarm => self.look(alarm),
-            Step::Ended(end) => Err(end),
+            Step::Alarm => self.look(alarm)?,
+            Step::Ended(end) => return Err(end),
         }
+        Ok(false)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, alarm: Pin<&mut Sleep>) -> Poll<Step> {

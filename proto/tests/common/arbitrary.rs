@@ -99,7 +99,7 @@ prop_compose! {
     ) -> Event { Event { at, kind, severity, description, data, image_at, was } }
 }
 prop_compose! {
-    fn logged_event()(epoch in uuid(), seq in number(), event in event()) -> LoggedEvent {
+    pub(crate) fn logged_event()(epoch in uuid(), seq in number(), event in event()) -> LoggedEvent {
         LoggedEvent { epoch, seq, event }
     }
 }
