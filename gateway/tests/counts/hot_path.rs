@@ -83,7 +83,7 @@ fn outline_reply(reply: Vec<u8>) -> (Vec<u8>, Option<RequestId>) {
 }
 
 // What the handler does with `EventStream::read` and `Text`, without the few fields of the page around the events.
-#[library_benchmark(config = at_most(48_400))]
+#[library_benchmark(config = at_most(37_900))]
 #[bench::twenty_events(reply(), camera())]
 fn reply_to_json(reply: Vec<u8>, camera: CameraId) -> (Vec<u8>, Text, Option<EventsTrailer>) {
     let mut json = Text::of(&camera, PAGE_HEAD, 2 * reply.len());
@@ -93,7 +93,7 @@ fn reply_to_json(reply: Vec<u8>, camera: CameraId) -> (Vec<u8>, Text, Option<Eve
 
 // From the question to the bytes of its answer; the pump's codec is let go and made anew, as for a camera that was
 // silent.
-#[library_benchmark(config = at_most(28_100))]
+#[library_benchmark(config = at_most(28_400))]
 #[bench::twenty_events(Connected::new())]
 fn call_over_link(mut connected: Connected) -> (Connected, Piece) {
     let piece = connected.call();
