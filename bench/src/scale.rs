@@ -2,7 +2,8 @@
 //!
 //! One fleet grows step by step at one gateway, and the same one at the null relay; at every size a hundred cameras,
 //! evenly spread, are asked in alternating rounds. Each fleet has as many processes at every size, so that nothing but
-//! the number of connections changes.
+//! the number of connections changes. A second gateway stays as small as the first one was at first, and is asked in the same
+//! rounds: sizes are compared by it, since from one minute to the next a shared machine changes more than they do.
 
 mod outcome;
 mod servers;
@@ -34,7 +35,7 @@ pub(crate) struct Scale {
     /// Numbers of cameras, rising
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "100,1000,10000,19000")]
     cameras: Vec<usize>,
-    /// Rounds at each size, in each of which both servers are measured once
+    /// Rounds at each size, in each of which every server is measured once
     #[arg(long, value_name = "N", default_value = "5")]
     rounds: usize,
     /// How long a server is measured each time, in milliseconds
@@ -67,11 +68,11 @@ impl Scale {
 
     /// Measures every size and tells what came of it.
     pub(crate) async fn measure(&self, seed: u64, report: &mut Report) -> Result<Outcome> {
-        let most = self.cameras.last().copied().unwrap_or_default();
-        if most == 0 || !self.cameras.is_sorted() {
+        let ends = self.cameras.first().copied().zip(self.cameras.last().copied());
+        let Some(ends) = ends.filter(|(fewest, _)| *fewest > 0 && self.cameras.is_sorted()) else {
             return Err(Failure::new("--cameras must be numbers that rise"));
-        }
-        let mut servers = Servers::start(self.oriel.clone(), most, self.events, report).await?;
+        };
+        let mut servers = Servers::start(self.oriel.clone(), ends, self.events, report).await?;
         let bench = Bench::new(self.events, Duration::from_millis(self.phase))?;
         let (mut sizes, mut others) = (Vec::new(), Vec::new());
         let mut rng = SmallRng::seed_from_u64(seed);
@@ -95,21 +96,22 @@ impl Scale {
         Ok(outcome)
     }
 
-    /// What the null relay and the gateway did, round by round.
+    /// What the null relay, the gateway and the small one did, round by round.
     async fn rounds(
         &self,
         bench: &Bench,
         servers: &Servers,
         cameras: usize,
         report: &Report,
-    ) -> Result<[Vec<Measured>; 2]> {
-        let (mut all, subjects) = ([Vec::new(), Vec::new()], servers.subjects());
-        let way = Way { callers: CALLERS, cameras: asked(cameras), alone: false };
+    ) -> Result<[Vec<Measured>; 3]> {
+        let (mut all, subjects) = ([const { Vec::new() }; 3], servers.subjects());
+        let way = |cameras| Way { callers: CALLERS, cameras: asked(cameras), alone: false };
+        let ways = [way(cameras), way(cameras), way(self.cameras[0])];
         for round in 0..self.rounds {
             for turn in 0..subjects.len() {
                 // Whoever was first is last in the next round.
                 let turn = (turn + round) % subjects.len();
-                let measured = bench.measure(&subjects[turn], &way, &servers.crews()).await?;
+                let measured = bench.measure(&subjects[turn], &ways[turn], &servers.crews()).await?;
                 let name = subjects[turn].name;
                 report.progress(format!("{cameras} cameras, round {}: {name}: {measured}", round + 1));
                 all[turn].push(measured);

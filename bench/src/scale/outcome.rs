@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use rand::Rng;
 
+use super::servers::SMALL;
 use crate::{
     measure::{Measured, NULL, ORIEL, Ratio},
     report::{Report, mebibytes, millis},
@@ -38,6 +39,8 @@ pub(crate) struct Size {
     pub(crate) null: Measured,
     /// The one against the other.
     pub(crate) ratio: Ratio,
+    /// The gateway against the one that stays small.
+    pub(crate) to_small: Ratio,
     /// Memory before they were asked.
     pub(crate) memory: Memory,
 }
@@ -79,15 +82,17 @@ pub(crate) struct Outcome {
 }
 
 impl Size {
-    /// Of what the null relay and the gateway gave, round by round.
+    /// Of what the null relay, the gateway and the small one gave, round by round.
     pub(super) fn of(
         cameras: usize,
-        [null, gateway]: &[Vec<Measured>; 2],
+        [null, gateway, small]: &[Vec<Measured>; 3],
         memory: Memory,
         rng: &mut impl Rng,
     ) -> Self {
         let ratio = Ratio::between((ORIEL, gateway), (NULL, null), rng);
-        Self { cameras, gateway: Measured::middle(gateway), null: Measured::middle(null), ratio, memory }
+        let to_small = Ratio::between((ORIEL, gateway), (SMALL, small), rng);
+        let (gateway, null) = (Measured::middle(gateway), Measured::middle(null));
+        Self { cameras, gateway, null, ratio, to_small, memory }
     }
 
     /// What each side did, the null relay first.
@@ -113,18 +118,18 @@ impl Return {
 }
 
 impl Outcome {
-    /// How much the processor time per request differs between sizes, as a share of the smallest.
+    /// How much the processor time per request differs between sizes, as a share of the smallest, each measured by the gateway that
+    /// stays small.
     fn difference(&self) -> f64 {
-        let all = self.sizes.iter().map(|size| size.gateway.processor.as_secs_f64());
+        let all = self.sizes.iter().map(|size| size.to_small.processor.median);
         let (least, most) =
             all.fold((f64::MAX, 0.0), |(least, most), each| (each.min(least), each.max(most)));
         most / least - 1.0
     }
 
-    /// Requests per second at the largest size, as a share of those at the smallest.
+    /// Requests per second at the largest size, as a share of those of the gateway that stays small.
     fn kept(&self) -> f64 {
-        let rate = |size: Option<&Size>| size.map_or(f64::NAN, |size| size.gateway.rate);
-        rate(self.sizes.last()) / rate(self.sizes.first())
+        self.sizes.last().map_or(f64::NAN, |size| size.to_small.rate.median)
     }
 
     /// Tells everything, and what did not hold.
@@ -139,6 +144,8 @@ impl Outcome {
             let (rate, processor) = (&size.ratio.rate, &size.ratio.processor);
             let told = format!("requests {rate}, processor time {processor}");
             report.figure(&format!("{cameras} cameras: {ORIEL} / {NULL}"), told);
+            let told = format!("requests {}, processor time {}", size.to_small.rate, size.to_small.processor);
+            report.figure(&format!("{cameras} cameras: {ORIEL} / {SMALL}"), told);
         }
         let (differs, kept, growth) = (self.difference(), self.kept(), self.returned.growth());
         let told = format!("{:.1} % between sizes", differs * 100.0);
@@ -156,15 +163,17 @@ impl Outcome {
     pub(crate) fn markdown(&self) -> String {
         let mut text = format!(
             "256 callers of 100 cameras, spread over all that are connected. Medians of {} rounds; ratios are those of the same round, with the \
-             interval of nine of ten medians. Other programs took {}.\n\n\
+             interval of nine of ten medians. The {SMALL} is a second gateway that keeps as few cameras as stand in the first line. Other \
+             programs took {}.\n\n\
              | cameras | side | requests/s | p50 | p99 | processor time each | memory | memory per camera | requests / {NULL} | \
-             processor time / {NULL} |\n|---|---|---|---|---|---|---|---|---|---|\n",
+             processor time / {NULL} | requests / {SMALL} | processor time / {SMALL} |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
             self.rounds, self.taken
         );
         for size in &self.sizes {
-            let ratios = format!("{} | {}", size.ratio.rate, size.ratio.processor);
+            let (null, small) = (&size.ratio, &size.to_small);
+            let ratios = format!("{} | {} | {} | {}", null.rate, null.processor, small.rate, small.processor);
             for (Row { name, measured, memory, each }, ratios) in
-                size.sides(self.empty).into_iter().zip(["1 | 1", &ratios])
+                size.sides(self.empty).into_iter().zip(["1 | 1 | |", &ratios])
             {
                 let (p50, p99, memory) = (millis(measured.p50), millis(measured.p99), mebibytes(memory));
                 let processor = measured.processor.as_secs_f64() * 1e6;
@@ -179,7 +188,7 @@ impl Outcome {
         _ = writeln!(
             text,
             "\nThe gateway's processor time per request differs by {:.1} % between sizes (at most {:.0} %); requests per second with the most \
-             cameras are {:.2} of those with the fewest (at least {KEEPS}). Its memory with all, without any, and with all again: {} (at \
+             cameras are {:.2} of those of the {SMALL} (at least {KEEPS}). Its memory with all, without any, and with all again: {} (at \
              most +{:.0} %).",
             self.difference() * 100.0,
             DIFFERS * 100.0,
@@ -206,18 +215,24 @@ mod tests {
 
     use super::*;
 
-    /// A size whose requests took this processor time, in microseconds.
-    fn size(cameras: usize, rate: f64, processor: u64) -> Size {
+    /// One round, with its processor time in microseconds.
+    fn round(rate: f64, processor: u64) -> Vec<Measured> {
         let (p50, p99) = (Duration::from_millis(1), Duration::from_millis(2));
-        let processor = Duration::from_micros(processor);
-        let rounds = vec![Measured { rate, p50, p99, processor, others: 0.0 }];
+        vec![Measured { rate, p50, p99, processor: Duration::from_micros(processor), others: 0.0 }]
+    }
+
+    /// A size whose requests took this processor time on a machine that is so many times as slow as it was at first.
+    fn size(cameras: usize, rate: f64, processor: u64, slow: u64) -> Size {
+        let (own, small) =
+            (round(rate / slow as f64, processor * slow), round(50_000.0 / slow as f64, 20 * slow));
         let memory = Memory { gateway: 3_000 * cameras as u64 + 500, null: 500 };
-        Size::of(cameras, &[rounds.clone(), rounds], memory, &mut SmallRng::seed_from_u64(1))
+        Size::of(cameras, &[own.clone(), own, small], memory, &mut SmallRng::seed_from_u64(1))
     }
 
     #[test]
-    fn sizes_are_compared_by_their_dearest_and_cheapest() {
-        let sizes = vec![size(100, 50_000.0, 20), size(1_000, 48_000.0, 23), size(10_000, 40_000.0, 22)];
+    fn sizes_are_compared_by_their_dearest_and_cheapest_however_slow_the_machine_became() {
+        let sizes =
+            vec![size(100, 50_000.0, 20, 1), size(1_000, 48_000.0, 23, 1), size(10_000, 40_000.0, 22, 3)];
         let empty = Memory { gateway: 500, null: 500 };
         let returned = Return { before: 1_000, gone: 400, after: 1_050 };
         let outcome = Outcome { sizes, returned, empty, taken: String::new(), rounds: 1 };

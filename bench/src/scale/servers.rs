@@ -1,4 +1,4 @@
-//! The gateway and the null relay, each with its fleet.
+//! The gateway and the null relay, each with its fleet, and a second gateway whose fleet stays as small as it was at first.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     failure::{Failure, Result},
     fleet::{self, Member},
     gateway::{Gateway, Options},
-    measure::{NULL, Subject},
+    measure::{NULL, ORIEL, Subject},
     null_relay, process,
     program::Program,
     report::{Report, seconds},
@@ -25,14 +25,19 @@ const GONE_WITHIN: Duration = Duration::from_secs(60);
 /// Connections that the gateway must have room for beside its agents'.
 const BESIDE: usize = 900;
 
-/// Both servers, and who is connected to them.
+/// The gateway that stays small.
+pub(super) const SMALL: &str = "small oriel";
+
+/// All servers, and who is connected to them.
 #[derive(Debug)]
 pub(super) struct Servers {
     gateway: Gateway,
     members: Vec<Member>,
     agents: Crews,
     relay: Program,
-    subjects: [Subject; 2],
+    /// The gateway that stays small, and its agents.
+    small: (Gateway, Crews),
+    subjects: [Subject; 3],
     devices: Crews,
     /// What devices answer; known once there is an agent.
     answer: String,
@@ -42,27 +47,31 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    /// Starts both, and enrols so many agents.
+    /// Starts all, enrols so many agents at the one gateway, and has as few as it is measured with first come to the small one.
     pub(super) async fn start(
         program: Option<PathBuf>,
-        most: usize,
+        (fewest, most): (usize, usize),
         events: u64,
         report: &Report,
     ) -> Result<Self> {
-        let flags = ["--limit-connections".to_owned(), (most + BESIDE).to_string()].into();
-        let mut gateway = Gateway::start(Options { program, flags, ..Options::default() }).await?;
         let start = Instant::now();
-        let members = fleet::enrolled(&gateway, most, 1).await?;
+        let (gateway, members) = enrolled(program.clone(), most).await?;
+        let (small, few) = enrolled(program, fewest).await?;
         report.figure("enrolment", seconds(start.elapsed()));
-        // A process that has enrolled nobody itself.
-        gateway.stop_and_start().await?;
+        let mut stayers = Crews::start(fewest)?;
+        stayers.agents(small.target.address, &few, events).await?;
         let (relay, address) = Program::serving(null_relay::NAME, &[]).await?;
-        let subjects = [Subject::open(NULL, address, vec![relay.pid()]), Subject::oriel(&gateway)];
+        let subjects = [
+            Subject::open(NULL, address, vec![relay.pid()]),
+            Subject { name: ORIEL, ..Subject::oriel(&gateway) },
+            Subject { name: SMALL, ..Subject::oriel(&small) },
+        ];
         let mut servers = Self {
             gateway,
             members,
             agents: Crews::start(most)?,
             relay,
+            small: (small, stayers),
             subjects,
             devices: Crews::start(most)?,
             answer: String::new(),
@@ -74,14 +83,14 @@ impl Servers {
         Ok(servers)
     }
 
-    /// The null relay and the gateway, in this order.
-    pub(super) const fn subjects(&self) -> &[Subject; 2] {
+    /// The null relay, the gateway and the small one, in this order.
+    pub(super) const fn subjects(&self) -> &[Subject; 3] {
         &self.subjects
     }
 
     /// The processes of all agents and devices.
     pub(super) fn crews(&self) -> Vec<u32> {
-        [self.agents.pids(), self.devices.pids()].concat()
+        [self.agents.pids(), self.devices.pids(), self.small.1.pids()].concat()
     }
 
     /// What both need without anybody.
@@ -141,4 +150,13 @@ impl Servers {
         let members: Vec<_> = self.members[which].iter().map(Member::anew).collect();
         self.agents.agents(self.gateway.target.address, &members, self.events).await
     }
+}
+
+/// A gateway that has enrolled so many agents, and is not the process that did.
+async fn enrolled(program: Option<PathBuf>, agents: usize) -> Result<(Gateway, Vec<Member>)> {
+    let flags = ["--limit-connections".to_owned(), (agents + BESIDE).to_string()].into();
+    let mut gateway = Gateway::start(Options { program, flags, ..Options::default() }).await?;
+    let members = fleet::enrolled(&gateway, agents, 1).await?;
+    gateway.stop_and_start().await?;
+    Ok((gateway, members))
 }
