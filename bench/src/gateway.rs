@@ -122,6 +122,11 @@ impl Gateway {
         Ok(ended.map_err(|_| Failure::new(format!("the gateway did not end within {within:?}")))??)
     }
 
+    /// How it has ended, if it has.
+    pub(crate) fn has_ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
     /// Its process id; 0 once it has ended.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id().unwrap_or_default()

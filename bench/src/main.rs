@@ -3,7 +3,7 @@
 //!
 //! # Layout
 //!
-//! - `chaos`, `storm`, `timeouts`, `slow_clients`, `readers`, `drain`, `relay`, `idle`,
+//! - `chaos`, `storm`, `timeouts`, `slow_clients`, `readers`, `drain`, `crash`, `ingest`, `relay`, `idle`,
 //!   `scale` (which is called `fleet`): the scenarios, each a subcommand; `table`: all figures of some of them in one document.
 //! - `null_relay`, `nats_front`: what the gateway is compared with, subcommands too; `front`: HTTP for both.
 //! - `measure`: callers, and what a server does meanwhile; `crew`: many agents in processes of their own; `program`: such processes.
@@ -13,6 +13,7 @@
 
 mod authority;
 mod chaos;
+mod crash;
 mod crew;
 mod device;
 mod drain;
@@ -23,6 +24,7 @@ mod front;
 mod gateway;
 mod http;
 mod idle;
+mod ingest;
 mod load;
 mod measure;
 mod nats_front;
@@ -62,6 +64,8 @@ enum Scenario {
     SlowClients(slow_clients::SlowClients),
     Readers(readers::Readers),
     Drain(drain::Drain),
+    Crash(crash::Crash),
+    Ingest(ingest::Ingest),
     Idle(idle::Idle),
     Relay(relay::Relay),
     Fleet(scale::Scale),
@@ -89,6 +93,8 @@ impl Scenario {
             Self::SlowClients(slow_clients) => runtime.block_on(slow_clients.run(seed)),
             Self::Readers(readers) => runtime.block_on(readers.run(seed)),
             Self::Drain(drain) => runtime.block_on(drain.run(seed)),
+            Self::Crash(crash) => runtime.block_on(crash.run(seed)),
+            Self::Ingest(ingest) => runtime.block_on(ingest.run(seed)),
             Self::Idle(idle) => runtime.block_on(idle.run(seed)),
             Self::Relay(relay) => runtime.block_on(relay.run(seed)),
             Self::Fleet(scale) => runtime.block_on(scale.run(seed)),
@@ -107,6 +113,8 @@ impl Scenario {
             Self::SlowClients(slow_clients) => slow_clients.seed,
             Self::Readers(readers) => readers.seed,
             Self::Drain(drain) => drain.seed,
+            Self::Crash(crash) => crash.seed(),
+            Self::Ingest(ingest) => ingest.seed,
             Self::Idle(idle) => idle.seed,
             Self::Relay(relay) => relay.seed,
             Self::Fleet(scale) => scale.seed,

@@ -12,13 +12,14 @@ use futures_util::{StreamExt, future::join_all};
 use oriel_gateway::{
     events,
     link::{
-        Budget, Link, LinkFacts,
+        Budget, Close, Link, LinkFacts,
         handshake::server_side,
         pump::{self, Inbox},
     },
     metrics::Metrics,
-    registry::{Joined, Registry},
+    registry::{Joined, Offer, Registry},
     relay::{Relay, RelayError},
+    store::Store,
 };
 use oriel_proto::{
     AgentId, CameraId, ImageClass, InstanceId, SessionId, Timestamp,
@@ -27,6 +28,7 @@ use oriel_proto::{
     limits::{CALLS, FRAME_BYTES},
 };
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
+use tempfile::TempDir;
 use tokio::{
     io::{DuplexStream, duplex},
     task::JoinHandle,
@@ -98,6 +100,8 @@ struct TestLink {
     pump: JoinHandle<pump::End>,
     /// The link's place in the registry.
     _joined: Joined,
+    /// That of a store which nobody asks.
+    _folder: TempDir,
 }
 
 impl TestLink {
@@ -108,14 +112,16 @@ impl TestLink {
         let joined = registry.join(link.clone())?;
         let cameras = (0..CAMERAS).map(fleet::camera).collect::<Result<Vec<_>>>()?;
         for camera in &cameras {
-            joined.bind(camera.clone(), Box::default(), Timestamp::default());
+            joined.bind(camera.clone(), Offer::default(), Timestamp::default());
         }
         let socket = server_side(ours, &bytes::Bytes::new());
         // Such an agent sends pongs alone, so the heartbeat is longer than any run.
         let pump = tokio::spawn(pump::run(socket, link.clone(), Deaf, Duration::from_secs(1 << 30)));
         tokio::spawn(silent(theirs));
-        let events = events::Events::new(Relay::new(registry, metrics, CancellationToken::new()));
-        Ok(Self { link, events, cameras, pump, _joined: joined })
+        let folder = tempfile::tempdir()?;
+        let relay = Relay::new(registry.clone(), metrics, CancellationToken::new());
+        let events = events::Events::new(relay, registry, Store::open(folder.path())?);
+        Ok(Self { link, events, cameras, pump, _joined: joined, _folder: folder })
     }
 
     /// Asks so many questions and waits until all have timed out.
@@ -161,8 +167,12 @@ impl Inbox for Deaf {
     fn camera(&mut self, _: Announce) {}
     fn gone(&mut self, _: CameraId) {}
     fn ready(&mut self) {}
-    fn events(&mut self, _: Events) {}
-    fn lost(&mut self, _: Lost) {}
+    fn events(&mut self, _: Events, _: usize) -> Result<(), Close> {
+        Ok(())
+    }
+    fn lost(&mut self, _: Lost, _: usize) -> Result<(), Close> {
+        Ok(())
+    }
     fn fresh(&mut self, _: CameraId, _: ImageClass, _: Timestamp) {}
     fn health(&mut self, _: Health) {}
 }

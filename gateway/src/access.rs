@@ -9,6 +9,7 @@ mod clock;
 mod enrollment;
 mod error;
 mod key;
+mod legacy;
 mod mask;
 mod ring;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 
 use oriel_proto::{
     AgentId, CameraId, Timestamp,
-    frame::{Announce, RefusalCode, SourceState},
+    frame::{Acked, Announce, RefusalCode, SourceState, SpoolState},
 };
 use tokio::sync::broadcast;
 
@@ -230,6 +230,14 @@ impl Cameras {
             }
             BindOutcome::Removed => Claim::Refused(RefusalCode::Removed, "the camera was removed".into()),
         })
+    }
+
+    /// How far the announced epochs of a camera's log are held here.
+    pub async fn acked(&self, id: &CameraId, spools: &[SpoolState]) -> Result<Vec<Acked>, StoreError> {
+        if spools.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.0.store.acked(id.clone(), spools.to_vec(), clock::now()).await
     }
 
     /// Whether a camera is this agent's now.

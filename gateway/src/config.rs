@@ -4,6 +4,7 @@
 //! the file's values into defaults, so one parser reads and checks all four.
 
 mod file;
+mod legacy;
 mod log;
 mod value;
 
@@ -20,6 +21,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 pub use file::ConfigFile;
+pub use legacy::{Legacy, LegacyCameras};
 pub use log::log_filter;
 pub use value::{Endpoint, PublicUrl, parse_duration};
 
@@ -113,6 +115,9 @@ pub struct Config {
     /// Address and port to serve /metrics on without a key, or "off"
     #[arg(long, env = "ORIEL_METRICS_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:9464")]
     pub metrics_listen: Endpoint,
+    /// Address and port to serve clients and cameras of the older system on, or "off"; asks nobody for a key
+    #[arg(long, env = "ORIEL_LEGACY_LISTEN", value_name = "ADDR", default_value = "off")]
+    pub legacy_listen: Endpoint,
     /// Address that devices and people reach this gateway at, named in enrolment commands
     /// [default: made from listen]
     #[arg(long, env = "ORIEL_PUBLIC_URL", value_name = "URL")]
@@ -133,6 +138,26 @@ pub struct Config {
     /// How much is accepted from outside.
     #[command(flatten)]
     pub limits: Limits,
+    /// How long and how much is kept.
+    #[command(flatten)]
+    pub retention: Retention,
+    /// Who may use the older system's listener, and what they see there.
+    #[command(flatten)]
+    pub legacy: Legacy,
+}
+
+/// How long and how much is kept; the table `[retention]` of the file.
+#[derive(Clone, Copy, Debug, clap::Args, Serialize)]
+pub struct Retention {
+    /// How long an event is kept, from when it came here: 1m or more
+    #[arg(id = "retention.age", long = "retention-age", env = "ORIEL_RETENTION_AGE", value_name = "TIME",
+        default_value = "90d", value_parser = value::age)]
+    #[serde(serialize_with = "value::write_duration")]
+    pub age: Duration,
+    /// How many events are kept of all cameras together; those that came first go first
+    #[arg(id = "retention.events", long = "retention-events", env = "ORIEL_RETENTION_EVENTS", value_name = "N",
+        default_value = "10000000", value_parser = value::count)]
+    pub events: usize,
 }
 
 /// How much is accepted from outside; the table `[limits]` of the file.
@@ -158,6 +183,11 @@ pub struct Limits {
     #[arg(id = "limits.credit_bytes", long = "limit-credit-bytes", env = "ORIEL_LIMIT_CREDIT_BYTES", value_name = "BYTES",
         default_value = "4MiB", value_parser = value::credit_bytes)]
     pub credit_bytes: u64,
+    /// Bytes of uploaded events that may wait for the disk; an agent whose events find no room keeps them and comes again;
+    /// in bytes, or with KiB or MiB
+    #[arg(id = "limits.ingest_bytes", long = "limit-ingest-bytes", env = "ORIEL_LIMIT_INGEST_BYTES", value_name = "BYTES",
+        default_value = "64MiB", value_parser = value::ingest_bytes)]
+    pub ingest_bytes: usize,
 }
 
 /// How a line of the log is written.

@@ -1,5 +1,7 @@
-//! A camera's log: a page of it, or all of it as a stream, from the camera itself, with what the answer covers.
+//! A camera's log: a page of it, or all of it as a stream, from the camera itself or as far as it is kept here, with what the
+//! answer covers.
 
+mod stored;
 pub mod text;
 
 use std::{sync::Arc, time::Duration};
@@ -12,13 +14,16 @@ use oriel_proto::{
 };
 use tokio::time::Instant;
 
+pub use self::stored::StoredLog;
 use self::text::Text;
 use crate::{
     link::Piece,
+    registry::Registry,
     relay::{
         Answering, Question, Relay, RelayError,
         shared::{Patience, Shared},
     },
+    store::{Store, StoreError},
 };
 
 /// Pieces that one page may come in: far more than any honest agent needs for the largest page.
@@ -26,6 +31,9 @@ const PIECES: usize = 4_096;
 
 /// How much longer events are in JSON than in a frame, mostly.
 const GROWTH: usize = 2;
+
+/// Room for a page of what is kept, to begin with, in bytes.
+const PAGE_BYTES: usize = 8 << 10;
 
 /// What a page begins with: its events.
 pub const PAGE_HEAD: &str = "{\"events\":[";
@@ -37,6 +45,8 @@ type Answer = Result<Arc<Page>, RelayError>;
 #[derive(Clone, Debug)]
 pub struct Events {
     relay: Relay,
+    registry: Registry,
+    store: Store,
     /// Pages that somebody waits for.
     open: Shared<(CameraId, EventsCall), Answer>,
 }
@@ -52,7 +62,7 @@ pub struct Page {
     pub more: bool,
     /// What the page says something about, and what it cannot.
     pub coverage: Vec<Coverage>,
-    /// From the question to the camera's first word.
+    /// From the question to the first word of who answers.
     pub waited: Duration,
 }
 
@@ -72,24 +82,60 @@ pub struct Coverage {
 pub enum CoveredBy {
     /// The camera.
     Camera,
+    /// What is kept here.
+    Store,
     /// Nobody: the camera lost it.
     LostOnCamera,
     /// Nobody: the camera's retention removed it.
     PastRetention,
     /// Nobody: the camera stopped searching before it came there.
     SearchLimit,
+    /// Nobody: it was not sent before the camera left.
+    CameraOffline,
+    /// Nobody: it was not sent yet, and the camera was not asked.
+    NotUploaded,
 }
 
 /// Whether nothing in the covered range is missing.
 pub fn is_complete(coverage: &[Coverage]) -> bool {
-    coverage.iter().all(|stretch| stretch.by == CoveredBy::Camera)
+    coverage.iter().all(|stretch| matches!(stretch.by, CoveredBy::Camera | CoveredBy::Store))
 }
 
 impl Events {
-    /// The logs that `relay` reaches.
-    pub fn new(relay: Relay) -> Self {
+    /// The logs that `relay` reaches, and those that `store` keeps.
+    pub fn new(relay: Relay, registry: Registry, store: Store) -> Self {
         let open = Shared::new(relay.metrics().calls_joined.clone());
-        Self { relay, open }
+        Self { relay, registry, store, open }
+    }
+
+    /// What is kept of a camera's log; the caller's access must have been checked.
+    pub fn stored(&self, camera: &CameraId, call: EventsCall) -> StoredLog {
+        StoredLog::new(self.store.clone(), camera.clone(), call, self.registry.spool(camera))
+    }
+
+    /// What is kept of a camera's log, if that is to answer a question which does not say who is to: where the camera's events are
+    /// uploaded, but for while it is connected and has more than is here.
+    pub async fn usually_stored(
+        &self,
+        camera: &CameraId,
+        call: EventsCall,
+    ) -> Result<Option<StoredLog>, StoreError> {
+        let log = self.stored(camera, call);
+        let answers = match self.registry.spool(camera) {
+            Some(Some(_)) => log.is_whole().await?,
+            Some(None) => false,
+            None => self.store.has_log(camera.clone()).await?,
+        };
+        Ok(answers.then_some(log))
+    }
+
+    /// One page of what is kept, whole.
+    pub async fn stored_page(&self, mut log: StoredLog) -> Result<Page, StoreError> {
+        let start = Instant::now();
+        let text = Text::of(log.camera(), PAGE_HEAD, PAGE_BYTES);
+        let (events, end) = log.read(u64::MAX, text, Text::push_kept).await?;
+        let Finish { more, coverage } = end.unwrap_or_default();
+        Ok(Page { events, last: log.last, more, coverage, waited: start.elapsed() })
     }
 
     /// One page, whole; the camera's first word must come by `deadline`. Whoever asks the same of a camera meanwhile gets the same
@@ -176,7 +222,7 @@ pub struct EventStream {
 }
 
 /// How a log ends.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Finish {
     /// Whether more events lie in the range.
     pub more: bool,

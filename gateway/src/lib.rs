@@ -6,8 +6,10 @@
 //!
 //! - [`server`]: the accept loop: TLS, limits, time limits, graceful stop; [`io`] is a connection.
 //! - [`routes`]: the URL table, and one file per resource; [`openapi`] describes them.
+//! - [`facade`]: doors for clients and cameras of older systems.
 //! - [`problem`]: every failure as an HTTP answer.
 //! - [`events`]: a camera's log.
+//! - [`ingest`]: what agents upload goes into the store, and is acknowledged.
 //! - [`cameras`]: the known cameras, and who is connected.
 //! - [`access`]: who is asking, and what may they see; [`store`] keeps what must survive.
 //! - [`relay`]: asks a camera, with one deadline.
@@ -39,6 +41,8 @@ pub mod cameras;
 pub mod clock;
 pub mod config;
 pub mod events;
+pub mod facade;
+pub mod ingest;
 pub mod io;
 pub mod link;
 pub mod metrics;
@@ -51,7 +55,7 @@ pub mod server;
 mod stop;
 pub mod store;
 
-use std::{collections::HashSet, panic::resume_unwind, sync::Arc, time::Duration};
+use std::{collections::HashSet, net::SocketAddr, panic::resume_unwind, sync::Arc, time::Duration};
 
 use oriel_proto::{AgentId, CameraId};
 use tokio::{
@@ -59,7 +63,7 @@ use tokio::{
     signal::unix::Signal,
     sync::Semaphore,
     task::JoinError,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::{
     sync::CancellationToken,
@@ -71,6 +75,8 @@ use self::{
     cameras::Cameras,
     config::Config,
     events::Events,
+    facade::vc::{self, Vc},
+    ingest::Ingest,
     io::Listen,
     link::{Budget, Close},
     metrics::Metrics,
@@ -83,14 +89,21 @@ use self::{
         tls::{self, Tls, TlsError},
     },
     stop::Doors,
-    store::{FolderLock, Store, StoreError},
+    store::{FolderLock, Retention, Store, StoreError},
 };
 
 /// How long sockets and tasks may take to end when the gateway stops.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
+/// How often events are removed that are past their time, and the pause between two steps of it.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+const EXPIRE_PAUSE: Duration = Duration::from_millis(20);
+
 /// Connections that the metrics listener serves at once.
 const METRICS_CONNECTIONS: usize = 32;
+
+/// Connections that the older system's listener serves at once: a poll of every camera that may be there, and as many clients.
+const LEGACY_CONNECTIONS: usize = 2_048;
 
 /// A gateway that is ready to serve.
 #[derive(Debug)]
@@ -98,6 +111,7 @@ pub struct Gateway {
     config: Config,
     app: App,
     store: Store,
+    vc: Option<Arc<Vc>>,
     tls: Option<Tls>,
     /// From before anybody is told that this gateway serves: a SIGHUP that nobody listens for ends the process.
     hangups: Option<Signal>,
@@ -120,7 +134,7 @@ pub enum StartError {
     #[error("cannot listen on {address}: {why}")]
     Listen {
         /// The address.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// What the system said.
         why: std::io::Error,
     },
@@ -133,6 +147,8 @@ pub struct Listeners<L = TcpListener> {
     pub main: L,
     /// For `/metrics` without a key.
     pub metrics: Option<L>,
+    /// For clients and cameras of the older system.
+    pub legacy: Option<L>,
 }
 
 impl Gateway {
@@ -145,11 +161,16 @@ impl Gateway {
         let metrics = Arc::new(Metrics::default());
         let (registry, stopping) = (Registry::default(), CancellationToken::new());
         let cameras = Cameras::load(store.clone(), registry.clone()).await?;
+        store.close_presences(clock::now()).await?;
+        let relay = Relay::new(registry.clone(), Arc::clone(&metrics), stopping.clone());
+        let (budget, counters) = (config.limits.ingest_bytes, metrics.ingest.clone());
+        let ingest = Ingest::new(store.clone(), registry.clone(), counters, budget);
         let tls = config.tls().map(|(certificate, key)| Tls::read(certificate, key)).transpose()?;
         let app = Arc::new(Parts {
             access,
             cameras,
-            events: Events::new(Relay::new(registry.clone(), Arc::clone(&metrics), stopping.clone())),
+            events: Events::new(relay, registry.clone(), store.clone()),
+            ingest,
             registry,
             credit: Budget::shared(config.limits.credit_bytes),
             metrics,
@@ -164,8 +185,12 @@ impl Gateway {
             closing: CancellationToken::new(),
             idempotency: routes::Idempotency::default(),
         });
+        let vc = match config.legacy_listen.address() {
+            Some(listen) => Some(Vc::open(&app, store.clone(), legacy(&config, listen)).await?),
+            None => None,
+        };
         let hangups = tls.is_some().then(tls::hangups).transpose()?;
-        Ok(Self { config, app, store, tls, hangups, _lock: lock })
+        Ok(Self { config, app, store, vc, tls, hangups, _lock: lock })
     }
 
     /// Who may do what; for the command that runs the gateway.
@@ -194,6 +219,7 @@ impl Gateway {
         Ok(Listeners {
             main: listen(self.config.listen)?,
             metrics: self.config.metrics_listen.address().map(listen).transpose()?,
+            legacy: self.config.legacy_listen.address().map(listen).transpose()?,
         })
     }
 
@@ -202,6 +228,9 @@ impl Gateway {
         let hangups = self.hangups.take();
         let app = &self.app;
         app.tasks.spawn(tick(Arc::clone(app)));
+        app.tasks.spawn(expire(Arc::clone(app), self.store.clone(), self.retention()));
+        // Not among the tasks: it ends after them.
+        let ingest = AbortOnDropHandle::new(tokio::spawn(app.ingest.clone().run()));
         if let (Some(tls), Some(hangups)) = (self.tls.clone(), hangups) {
             app.tasks.spawn(tls.reload_on(hangups, app.stopping.clone()));
         }
@@ -209,6 +238,11 @@ impl Gateway {
         if let Some(listener) = listeners.metrics {
             let (closed, cut) = (doors.closed.clone(), doors.cut.clone());
             app.tasks.spawn(self.metrics_server().run(listener, closed, cut));
+        }
+        if let (Some(vc), Some(listener)) = (&self.vc, listeners.legacy) {
+            let (closed, cut) = (doors.closed.clone(), doors.cut.clone());
+            app.tasks.spawn(self.legacy_server(vc).run(listener, closed, cut));
+            app.tasks.spawn(Arc::clone(vc).run());
         }
         // A task, because the thread that waits here is none of the workers: each connection would have to cross over.
         let serving = self.server().run(listeners.main, doors.closed.clone(), doors.cut.clone());
@@ -227,11 +261,20 @@ impl Gateway {
         if timeout(END_WITHIN, app.tasks.wait()).await.is_err() {
             tracing::warn!(tasks = app.tasks.len(), "some tasks did not end in time");
         }
+        app.ingest.close();
+        if timeout(END_WITHIN, ingest).await.is_err() {
+            tracing::warn!("what came last was not stored in time");
+        }
         let (cameras, agents) = tokio::join!(app.cameras.write_seen(), app.access.write_seen());
         if let Err(error) = cameras.map_err(AccessError::from).and(agents) {
             tracing::error!(%error, "last seen not stored");
         }
         self.store.close().await;
+    }
+
+    fn retention(&self) -> Retention {
+        let config::Retention { age, events } = self.config.retention;
+        Retention { age, events: events as u64 }
     }
 
     fn server(&self) -> Server {
@@ -249,6 +292,17 @@ impl Gateway {
         }
     }
 
+    fn legacy_server(&self, vc: &Arc<Vc>) -> Server {
+        let metrics = Arc::clone(&self.app.metrics);
+        Server {
+            routes: vc.routes(),
+            tls: None,
+            admission: Admission::new(LEGACY_CONNECTIONS, LEGACY_CONNECTIONS, Arc::clone(&metrics)),
+            proxies: Vec::new(),
+            metrics,
+        }
+    }
+
     fn metrics_server(&self) -> Server {
         let metrics = Arc::<Metrics>::default();
         Server {
@@ -259,6 +313,11 @@ impl Gateway {
             metrics,
         }
     }
+}
+
+/// What the older system's listener needs of the configuration.
+fn legacy(config: &Config, listen: SocketAddr) -> vc::Settings {
+    vc::Settings { listen, allow: config.legacy.allow.clone(), cameras: config.legacy.scope() }
 }
 
 /// What is done every second: taking note of what another process changed, and writing down who was there.
@@ -276,6 +335,34 @@ async fn tick(app: App) {
                 }
             }
             () = app.stopping.cancelled() => return,
+        }
+    }
+}
+
+/// Removes what is past its time, a little at a time.
+async fn expire(app: App, store: Store, retention: Retention) {
+    let mut next = interval(EXPIRE_EVERY);
+    next.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = next.tick() => {}
+            () = app.stopping.cancelled() => return,
+        }
+        loop {
+            match store.expire(retention, clock::now()).await {
+                Ok(expired) => {
+                    app.metrics.ingest.expired.inc_by(expired.events);
+                    if !expired.more {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "what is past its time could not be removed");
+                    break;
+                }
+            }
+            // Who waits to write goes first.
+            sleep(EXPIRE_PAUSE).await;
         }
     }
 }

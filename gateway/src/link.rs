@@ -9,6 +9,7 @@ pub mod handshake;
 mod heartbeat;
 mod idle;
 mod outbox;
+pub mod pair;
 mod pending;
 pub mod pump;
 mod ticket;
@@ -16,8 +17,8 @@ mod ticket;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use oriel_proto::{
-    AgentId, Call, CameraId, GatewayFrame, InstanceId, RequestId, Secret, SessionId, Timestamp,
-    frame::{Bound, Feature, RefusalCode},
+    AgentId, Call, CameraId, Epoch, GatewayFrame, InstanceId, RequestId, Secret, Seq, SessionId, Timestamp,
+    frame::{Bound, Feature, Notice, RefusalCode},
 };
 use tokio::time::Instant;
 
@@ -108,6 +109,16 @@ impl Link {
     /// Tells the agent that a camera is not taken, or no longer.
     pub fn refused(&self, camera: CameraId, code: RefusalCode, message: String) {
         self.0.outbox.tell(camera.clone(), GatewayFrame::Refused { camera, code, message });
+    }
+
+    /// Tells the agent that everything of `epoch` up to `seq` is on disk or known lost.
+    pub fn ack(&self, camera: CameraId, epoch: Epoch, seq: Seq) {
+        self.0.outbox.ack(camera, epoch, seq);
+    }
+
+    /// Tells the agent something that it should know.
+    pub fn notice(&self, notice: Notice) {
+        self.0.outbox.notice(notice);
     }
 
     /// Gives the agent a new token; a later one replaces one that has not been sent yet.

@@ -39,6 +39,25 @@ pub struct Metrics {
     pub call_seconds: Histogram,
     /// What happens on camera sockets.
     pub link: Arc<LinkMetrics>,
+    /// What becomes of uploaded events.
+    pub ingest: IngestMetrics,
+}
+
+/// What becomes of uploaded events; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct IngestMetrics {
+    /// Events written down for the first time.
+    pub stored: Counter,
+    /// Events that were held already.
+    pub doubled: Counter,
+    /// Uploads that were not taken, by reason.
+    pub refused: Family<ReasonLabels, Counter>,
+    /// Events that retention removed.
+    pub expired: Counter,
+    /// Bytes of uploads that wait for the store.
+    pub waiting_bytes: Gauge,
+    /// 1 while the store can be written, else 0.
+    pub writable: Gauge,
 }
 
 /// What happens on camera sockets.
@@ -52,7 +71,7 @@ pub struct LinkMetrics {
     pub unknown_frames: Counter,
     /// Broken frames, each of which closed its socket.
     pub violations: Counter,
-    /// Uploaded events and losses that came although this gateway did not ask for them.
+    /// Uploads for cameras that their link does not serve.
     pub unwanted_events: Counter,
 }
 
@@ -94,7 +113,9 @@ impl Default for Metrics {
             cameras_awaited: Gauge::default(),
             call_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
             link: Arc::default(),
+            ingest: IngestMetrics::default(),
         };
+        metrics.ingest.writable.set(1);
         metrics.register();
         metrics
     }
@@ -138,7 +159,23 @@ impl Metrics {
         );
         registry.register("frames_unknown", "Frames of an unknown kind", link.unknown_frames.clone());
         registry.register("frames_broken", "Frames that closed their socket", link.violations.clone());
-        registry.register("events_unwanted", "Uploads that were not asked for", link.unwanted_events.clone());
+        registry.register("events_unwanted", "Uploads for cameras not served", link.unwanted_events.clone());
+        self.ingest.register(registry);
+    }
+}
+
+impl IngestMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("events_stored", "Events written down", self.stored.clone());
+        registry.register("events_doubled", "Events that were held already", self.doubled.clone());
+        registry.register("events_refused", "Uploads that were not taken", self.refused.clone());
+        registry.register("events_expired", "Events that retention removed", self.expired.clone());
+        registry.register(
+            "ingest_waiting_bytes",
+            "Uploads waiting for the store",
+            self.waiting_bytes.clone(),
+        );
+        registry.register("store_writable", "1 while events can be stored", self.writable.clone());
     }
 }
 

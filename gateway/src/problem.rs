@@ -1,5 +1,7 @@
 //! Every failure as an HTTP answer: status, stable code, and an RFC 9457 body. The only file with failure status codes.
 
+mod legacy;
+
 use std::time::Duration;
 
 use oriel_proto::{CameraId, FailureCode};
@@ -9,6 +11,7 @@ use warp::{
     reply::Response,
 };
 
+pub use self::legacy::LegacyProblem;
 use crate::{
     access::{self, AccessError},
     cameras::CameraError,

@@ -12,12 +12,12 @@ use dashmap::{DashMap, Entry};
 use foldhash::quality::RandomState;
 use oriel_proto::{
     AgentId, CameraId, ImageClass, SessionId, Timestamp,
-    frame::{AgentHealth, CameraHealth, RefusalCode},
+    frame::{AgentHealth, CameraHealth, RefusalCode, SpoolState},
 };
 use tokio::sync::broadcast;
 
 use self::awaited::Awaited;
-pub use self::joined::Joined;
+pub use self::joined::{Joined, Offer};
 use crate::link::{Close, Link};
 
 /// Changes that a slow listener may fall behind before it must look at everything again.
@@ -53,6 +53,8 @@ pub struct Presence {
     pub classes: Box<[ImageClass]>,
     /// How it is, as far as its agent said.
     pub health: Option<Arc<CameraHealth>>,
+    /// The present epoch of its log, as it was told last; none when its events are not uploaded.
+    pub spool: Option<Box<SpoolState>>,
 }
 
 /// A connected agent.
@@ -156,6 +158,11 @@ impl Registry {
     /// A connected camera.
     pub fn presence(&self, camera: &CameraId) -> Option<Presence> {
         self.0.cameras.get(camera).map(|presence| presence.clone())
+    }
+
+    /// What a connected camera that uploads its log said last of its present epoch; none when it is not connected.
+    pub fn spool(&self, camera: &CameraId) -> Option<Option<SpoolState>> {
+        self.0.cameras.get(camera).map(|presence| presence.spool.as_deref().copied())
     }
 
     /// A camera's refused announcement.

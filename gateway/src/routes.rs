@@ -37,6 +37,7 @@ use crate::{
     access::{Access, Viewer},
     cameras::Cameras,
     events::Events,
+    ingest::Ingest,
     link::Budget,
     metrics::Metrics,
     problem::Problem,
@@ -64,6 +65,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Logs of cameras.
     pub events: Events,
+    /// Where uploaded events go.
+    pub ingest: Ingest,
     /// Credit that the answers of all agents may have out.
     pub credit: Arc<Budget>,
     /// Counters.

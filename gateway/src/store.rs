@@ -12,7 +12,9 @@ mod error;
 mod hash;
 mod id;
 mod key;
+mod legacy;
 mod lock;
+mod log;
 mod migrate;
 mod open;
 mod pattern;
@@ -36,6 +38,10 @@ pub use self::{
     id::{EnrollmentId, KeyId},
     key::{KeyRecord, Role, RoleError, Scope},
     lock::FolderLock,
+    log::{
+        Batch, Content, Delivery, Expired, Extent, Kept, KeptEvent, NewEvent, Posted, PostedEntry, Presence,
+        Read, Retention,
+    },
     pattern::{CameraPattern, PatternError},
     watch::CameraChange,
 };

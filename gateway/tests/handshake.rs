@@ -10,7 +10,9 @@ use common::*;
 use futures_util::{SinkExt, StreamExt};
 use oriel_gateway::{access::AccessError, link::handshake};
 use oriel_proto::{
-    AgentFrame, GatewayFrame, InstanceId, PROTOCOL_VERSION, encode, frame::RefusalCode, limits::FRAME_BYTES,
+    AgentFrame, GatewayFrame, InstanceId, PROTOCOL_VERSION, encode,
+    frame::{Feature, RefusalCode},
+    limits::FRAME_BYTES,
 };
 use reqwest::Method;
 use serde_json::json;
@@ -203,7 +205,7 @@ async fn an_agent_is_told_what_to_keep_to() {
     let welcome = agent.hello(InstanceId::new(), 1).await;
     assert_eq!(welcome.heartbeat_ms, 7_000);
     assert_eq!(welcome.limits.frame as usize, FRAME_BYTES);
-    assert_eq!(welcome.features, []);
+    assert_eq!(welcome.features, [Feature::Ingest]);
 }
 
 #[tokio::test]

@@ -13,11 +13,11 @@ mod common;
 use std::{
     env,
     error::Error,
+    hint::spin_loop,
     io::{self, BufRead as _, BufReader, Lines, Write as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
-    thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use common::Folders;
@@ -132,7 +132,10 @@ fn write_until_killed(disk: &mut Disk, synchronous: &str, n: u64) -> Run {
                 said += 1;
                 if said == commits {
                     // Not waiting for anything: the moment is what is varied.
-                    thread::sleep(moment);
+                    let end = Instant::now() + moment;
+                    while Instant::now() < end {
+                        spin_loop();
+                    }
                     if n % 4 > 0 {
                         disk.fail();
                     }

@@ -8,8 +8,8 @@ use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, Request, header};
 use oriel_proto::{
     AgentFrame, GatewayFrame, PROTOCOL_VERSION, SUBPROTOCOL, decode, encode,
-    frame::{AgentFacts, Announce, Hello, Upload},
-    limits::FRAME_BYTES,
+    frame::{AgentFacts, Announce, Feature, Hello, SpoolState, Upload},
+    limits::{FRAME_BYTES, Limits},
 };
 use tokio::time::timeout;
 use tokio_tungstenite::{
@@ -35,6 +35,10 @@ pub(crate) struct Socket {
     stream: WebSocketStream<Box<dyn Io>>,
     /// How often the gateway wants to hear something.
     pub(crate) heartbeat: Duration,
+    /// What the agent must keep to.
+    pub(crate) limits: Limits,
+    /// Whether the gateway stores events.
+    pub(crate) ingest: bool,
 }
 
 impl Member {
@@ -58,11 +62,14 @@ impl Member {
             }
             Err(_) => return Err(Ending::Broken),
         };
-        let mut socket = Socket { stream, heartbeat: Duration::MAX };
+        let mut socket =
+            Socket { stream, heartbeat: Duration::MAX, limits: Limits::default(), ingest: false };
         socket.send(&self.hello()).await?;
         match socket.next().await? {
             GatewayFrame::Welcome(welcome) => {
                 socket.heartbeat = Duration::from_millis(welcome.heartbeat_ms.into());
+                socket.limits = welcome.limits;
+                socket.ingest = welcome.features.contains(&Feature::Ingest);
                 Ok(socket)
             }
             _ => Err(Ending::Broken),
@@ -95,17 +102,27 @@ impl Member {
         })
     }
 
-    /// Announces every camera and says that this is all; the gateway's answers come later.
+    /// Announces every camera without a log, and says that this is all; the gateway's answers come later.
     pub(crate) async fn announce(&self, socket: &mut Socket) -> Result<(), Ending> {
-        for camera in &self.cameras {
+        self.announce_spools(socket, Upload::OnDemand, |_| Vec::new()).await
+    }
+
+    /// Announces every camera with its spools, asked for by its place, and says that this is all; the gateway's answers come later.
+    pub(crate) async fn announce_spools(
+        &self,
+        socket: &mut Socket,
+        upload: Upload,
+        spools: impl Fn(usize) -> Vec<SpoolState> + Send,
+    ) -> Result<(), Ending> {
+        for (place, camera) in self.cameras.iter().enumerate() {
             let announce = Announce {
                 camera: camera.clone(),
                 name: camera.to_string(),
                 tags: Vec::new(),
                 classes: Vec::new(),
                 abilities: Vec::new(),
-                upload: Upload::OnDemand,
-                spools: Vec::new(),
+                upload: upload.clone(),
+                spools: spools(place),
             };
             socket.feed(&AgentFrame::Camera(announce)).await?;
         }

@@ -60,18 +60,20 @@ impl Roll {
         said
     }
 
-    fn ended(&self, ending: Ending) {
+    /// A try ended.
+    pub(crate) fn ended(&self, ending: Ending) {
         let mut endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
         *endings.entry(format!("{ending:?}")).or_default() += 1;
     }
 
     /// One more is registered.
-    pub(super) fn enter(&self) {
+    pub(crate) fn enter(&self) {
         self.present.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_one();
     }
 
-    fn leave(&self) {
+    /// One less is registered.
+    pub(crate) fn leave(&self) {
         self.present.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -6,7 +6,7 @@ use std::{io, net::SocketAddr, path::PathBuf};
 
 use oriel_gateway::{
     Gateway, Listeners,
-    config::{Config, Endpoint},
+    config::{Config, Endpoint, Legacy, LegacyCameras},
     server,
 };
 use oriel_proto::{CameraId, Secret};
@@ -27,6 +27,9 @@ const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Ad
 /// Where the metrics are unless told otherwise.
 const METRICS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
 
+/// Where clients and cameras of the older system are served unless told otherwise.
+const LEGACY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5000);
+
 /// Options of `oriel demo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Demo {
@@ -40,6 +43,10 @@ pub(crate) struct Demo {
     /// Address of this machine alone and port of /metrics [default: 127.0.0.1:9464, or a free port]
     #[arg(long, value_name = "ADDR", value_parser = on_loopback)]
     metrics_listen: Option<SocketAddr>,
+    /// Address of this machine alone and port for clients and cameras of the older system
+    /// [default: 127.0.0.1:5000, or a free port]
+    #[arg(long, value_name = "ADDR", value_parser = on_loopback)]
+    legacy_listen: Option<SocketAddr>,
     /// Keep the data in this folder instead of a temporary one
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -84,11 +91,12 @@ impl Demo {
         let listeners = Listeners {
             main: listen(self.listen, LISTEN)?,
             metrics: Some(listen(self.metrics_listen, METRICS)?),
+            legacy: Some(listen(self.legacy_listen, LEGACY)?),
         };
-        let (url, metrics_url) = (url(&listeners.main)?, listeners.metrics.as_ref().map(url).transpose()?);
+        let urls = Urls::of(&listeners)?;
         let gateway = Gateway::start(self.config(&listeners, folder.path())?).await?;
         let key = admin_key(gateway.access(), "demo").await?;
-        let fleet = fleet::Fleet::new(&gateway, &folder.path(), &url, self.cameras).await?;
+        let fleet = fleet::Fleet::new(&gateway, &folder.path(), &urls.main, self.cameras).await?;
         let cameras = fleet.cameras();
         let connected = fleet::all_connected(gateway.registry().clone(), cameras.clone());
         let (tasks, stop_fleet) = (TaskTracker::new(), CancellationToken::new());
@@ -96,7 +104,7 @@ impl Demo {
         let serving = gateway.serve(listeners, stop.clone());
         let announce = async {
             tokio::select! {
-                () = connected => self.announce(&url, metrics_url.as_deref(), &key, &cameras, &folder),
+                () = connected => self.announce(&urls, &key, &cameras, &folder),
                 () = stop.cancelled() => Ok(()),
             }
         };
@@ -115,6 +123,11 @@ impl Demo {
         Ok(Config {
             listen: listeners.main.local_addr()?,
             metrics_listen: Endpoint::Off,
+            legacy_listen: listeners
+                .legacy
+                .as_ref()
+                .map_or(Ok(Endpoint::Off), |at| at.local_addr().map(Endpoint::At))?,
+            legacy: Legacy { cameras: vec![LegacyCameras::All], ..Config::default().legacy },
             data,
             ..Config::default()
         })
@@ -122,8 +135,7 @@ impl Demo {
 
     fn announce(
         &self,
-        url: &str,
-        metrics_url: Option<&str>,
+        urls: &Urls,
         key: &Secret,
         cameras: &[CameraId],
         folder: &Folder,
@@ -131,10 +143,11 @@ impl Demo {
         let (key, data) = (key.expose(), folder.path());
         if self.json {
             return print_json(&json!({
-                "url": url, "key": key, "cameras": cameras, "metrics_url": metrics_url, "data": data,
-                "pid": std::process::id(),
+                "url": urls.main, "key": key, "cameras": cameras, "legacy_url": urls.legacy,
+                "metrics_url": urls.metrics, "data": data, "pid": std::process::id(),
             }));
         }
+        let (url, legacy) = (&urls.main, urls.legacy.as_deref().unwrap_or_default());
         let first = cameras.first().map_or("porch", CameraId::as_str);
         let leaves = match folder {
             Folder::Kept(path) => format!("stops everything; {} stays", path.display()),
@@ -150,10 +163,31 @@ Ask for all cameras, and for the log of one:
   curl -H 'Authorization: Bearer {key}' {url}/v1/cameras
   curl -H 'Authorization: Bearer {key}' '{url}/v1/cameras/{first}/events?limit=5'
 
+Or as a client of the older system, from this machine alone:
+
+  curl {legacy}/verkada/api/v1.0/logs/{first}
+
 Ctrl-C {leaves}.
 ",
             cameras.len()
         ))
+    }
+}
+
+/// Where everything is.
+struct Urls {
+    main: String,
+    metrics: Option<String>,
+    legacy: Option<String>,
+}
+
+impl Urls {
+    fn of(listeners: &Listeners) -> io::Result<Self> {
+        Ok(Self {
+            main: url(&listeners.main)?,
+            metrics: listeners.metrics.as_ref().map(url).transpose()?,
+            legacy: listeners.legacy.as_ref().map(url).transpose()?,
+        })
     }
 }
 

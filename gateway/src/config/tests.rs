@@ -25,9 +25,12 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(config.metrics_listen, Endpoint::At(([127, 0, 0, 1], 9464).into()));
     assert_eq!((config.heartbeat.as_secs(), config.workers, config.insecure), (30, None, false));
     assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
-    let Limits { connections, connections_per_address, agents, body_bytes, credit_bytes } = config.limits;
+    let Limits { connections, connections_per_address, agents, body_bytes, credit_bytes, ingest_bytes } =
+        config.limits;
     assert_eq!((connections, connections_per_address, agents), (10_000, 1_024, 100_000));
-    assert_eq!((body_bytes, credit_bytes), (64 << 10, 4 << 20));
+    assert_eq!((body_bytes, credit_bytes, ingest_bytes), (64 << 10, 4 << 20, 64 << 20));
+    let Retention { age, events } = config.retention;
+    assert_eq!((age.as_secs(), events), (90 * 86_400, 10_000_000));
     assert!(config.check().is_ok());
 }
 
@@ -145,7 +148,7 @@ fn devices_are_told_an_address_that_is_not_0_0_0_0() {
 fn each_option_is_flag_variable_and_key_with_one_name() {
     let mut seen = BTreeSet::new();
     for arg in Config::command().get_arguments().filter(|arg| arg.get_id() != "help") {
-        let key = arg.get_id().as_str().replace("limits.", "limit_");
+        let key = arg.get_id().as_str().replace("limits.", "limit_").replace('.', "_");
         assert_eq!(arg.get_long().unwrap(), key.replace('_', "-"));
         let variable = arg.get_env().unwrap().to_str().unwrap();
         assert_eq!(variable, format!("ORIEL_{}", key.to_uppercase()));

@@ -10,6 +10,9 @@ use crate::clock;
 /// The largest `limits.credit_bytes`: more than a machine would give to what nobody has read yet.
 const CREDIT_BYTES_MAX: u64 = 4 << 30;
 
+/// The largest `limits.ingest_bytes`: more than a disk writes in a minute.
+const INGEST_BYTES_MAX: usize = 4 << 30;
+
 /// The largest `limits.body_bytes`: a request of this API is a small JSON object.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
@@ -134,6 +137,22 @@ pub(super) fn credit_bytes(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Room for what waits for the disk, 1 MiB to [`INGEST_BYTES_MAX`].
+pub(super) fn ingest_bytes(text: &str) -> Result<usize, String> {
+    let bytes = bytes(text)?;
+    if (1 << 20..=INGEST_BYTES_MAX).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err("must be 1MiB to 4096MiB".into())
+    }
+}
+
+/// How long something is kept: what is removed at once need not be kept at all.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    if time >= Duration::from_secs(60) { Ok(time) } else { Err("must be 1m or more".into()) }
+}
+
 /// A number of bytes, with KiB or MiB or alone.
 fn bytes(text: &str) -> Result<usize, String> {
     let (number, unit) = match text {
@@ -184,7 +203,9 @@ mod tests {
         }
         assert_eq!(credit_bytes("16MiB"), Ok(16 << 20));
         for wrong in ["0", "1MB", "4097MiB", "1KiB"] {
-            assert!(credit_bytes(wrong).is_err(), "{wrong}");
+            assert!(credit_bytes(wrong).is_err() && ingest_bytes(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(age("90d"), Ok(Duration::from_secs(90 * 86_400)));
+        assert!(age("59s").is_err());
     }
 }

@@ -1,9 +1,9 @@
-//! Events as the API shows them, written straight from the frames that they came in.
+//! Events as the API shows them, written straight from the frames that they came in or the rows that they are kept in.
 
-use oriel_proto::{CameraId, Epoch, view::EventView};
+use oriel_proto::{CameraId, Epoch, Timestamp, view::EventView};
 use uuid::Uuid;
 
-use crate::clock::Day;
+use crate::{clock::Day, store::KeptEvent};
 
 /// The beginning of a JSON text that ends in a list of events, whose last bracket is missing.
 #[derive(Clone, Debug)]
@@ -23,11 +23,21 @@ impl Text {
 
     /// Adds an event.
     pub fn push(&mut self, event: &EventView<'_>) {
+        self.separate();
+        self.writer.write(&mut self.json, event);
+    }
+
+    /// Adds an event that is kept here.
+    pub fn push_kept(&mut self, kept: &KeptEvent<'_>) {
+        self.separate();
+        self.writer.write_kept(&mut self.json, kept);
+    }
+
+    fn separate(&mut self) {
         if !self.empty {
             self.json.push(b',');
         }
         self.empty = false;
-        self.writer.write(&mut self.json, event);
     }
 
     /// The text, to be ended.
@@ -59,6 +69,31 @@ impl Writer {
 
     /// Appends an event to `json`.
     pub fn write(&mut self, json: &mut Vec<u8>, event: &EventView<'_>) {
+        self.begin(json, event);
+        if event.data.is_empty() {
+            put(json, b"\",\"data\":{}");
+        } else {
+            put(json, b"\",\"data\":");
+            let written = serde_json::to_writer(&mut *json, &event.data);
+            debug_assert!(written.is_ok(), "JSON values are always JSON");
+        }
+        self.time(json, b",\"image_at\":\"", event.image_at);
+        put(json, b"}");
+    }
+
+    /// Appends an event that is kept here, and when it came.
+    pub fn write_kept(&mut self, json: &mut Vec<u8>, kept: &KeptEvent<'_>) {
+        self.begin(json, &kept.event);
+        put(json, b"\",\"data\":");
+        put(json, kept.data.unwrap_or("{}").as_bytes());
+        self.time(json, b",\"image_at\":\"", kept.event.image_at);
+        self.time(json, b",\"received_at\":\"", Some(kept.received_at));
+        put(json, b"}");
+    }
+
+    /// Appends what all events have, up to the last quotation mark of the description.
+    #[inline]
+    fn begin(&mut self, json: &mut Vec<u8>, event: &EventView<'_>) {
         if event.epoch != self.epoch {
             (self.epoch, self.head) = (event.epoch, head(event.epoch));
         }
@@ -70,19 +105,16 @@ impl Writer {
         text(json, b"\",\"kind\":\"", event.kind);
         text(json, b"\",\"severity\":\"", event.severity);
         text(json, b"\",\"description\":\"", event.description);
-        if event.data.is_empty() {
-            put(json, b"\",\"data\":{}");
-        } else {
-            put(json, b"\",\"data\":");
-            let written = serde_json::to_writer(&mut *json, &event.data);
-            debug_assert!(written.is_ok(), "JSON values are always JSON");
-        }
-        if let Some(image_at) = event.image_at {
-            put(json, b",\"image_at\":\"");
-            self.day.write(image_at, json);
+    }
+
+    /// Appends a time, if there is one, behind what stands before it.
+    #[inline]
+    fn time(&mut self, json: &mut Vec<u8>, before: &[u8], time: Option<Timestamp>) {
+        if let Some(time) = time {
+            put(json, before);
+            self.day.write(time, json);
             put(json, b"\"");
         }
-        put(json, b"}");
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Close {
     Silent,
     /// Another device uses the same token, or this dial is older than the present one.
     Duplicate,
+    /// Too much waits for the store: the agent keeps its events and comes again later.
+    Overloaded,
     /// A sender went over its credit.
     OverCredit,
     /// Something other than a binary message.
@@ -32,6 +34,7 @@ impl Close {
             Self::Revoked => 4003,
             Self::Silent => 4008,
             Self::Duplicate => 4409,
+            Self::Overloaded => 1013,
             Self::OverCredit => 1008,
             Self::NotBinary => 1003,
             Self::Violation(code) => code,
@@ -46,6 +49,7 @@ impl Close {
             Self::Revoked => "revoked",
             Self::Silent => "silent",
             Self::Duplicate => "two devices use one token",
+            Self::Overloaded => "too many events wait",
             Self::OverCredit => "over credit",
             Self::NotBinary => "frames are binary",
             Self::Violation(_) => "protocol violation",

@@ -10,8 +10,8 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 use oriel_proto::{
-    Call, CameraId, GatewayFrame, RequestId, Secret,
-    frame::Request,
+    Call, CameraId, Epoch, GatewayFrame, RequestId, Secret, Seq,
+    frame::{Notice, Request},
     limits::{CALLS, CAMERAS_PER_AGENT},
 };
 use tokio::time::Instant;
@@ -62,6 +62,10 @@ struct Control {
     /// Bound or Refused, the newest of each camera.
     told: BTreeMap<CameraId, GatewayFrame>,
     credits: BTreeMap<RequestId, u32>,
+    /// How far each epoch of a log is held.
+    acks: BTreeMap<(CameraId, Epoch), Seq>,
+    /// The newest of each camera.
+    notices: BTreeMap<Option<CameraId>, Notice>,
     cancels: Vec<RequestId>,
     token: Option<Secret>,
     /// When the gateway will end the link.
@@ -121,6 +125,19 @@ impl Outbox {
         control.cancels.push(id);
         drop(state);
         self.pump.wake();
+    }
+
+    /// Acknowledges everything of `epoch` up to `seq`; the highest one is sent.
+    pub(super) fn ack(&self, camera: CameraId, epoch: Epoch, seq: Seq) {
+        self.control(|control| {
+            let ack = control.acks.entry((camera, epoch)).or_default();
+            *ack = seq.max(*ack);
+        });
+    }
+
+    /// Tells the agent something, in place of what it has not been told yet about the same camera.
+    pub(super) fn notice(&self, notice: Notice) {
+        self.control(|control| _ = control.notices.insert(notice.camera.clone(), notice));
     }
 
     /// Gives the agent a token, in place of one that still waits.
@@ -225,6 +242,12 @@ impl Control {
         }
         if let Some((_, frame)) = self.told.pop_first() {
             return Some(frame);
+        }
+        if let Some(((camera, epoch), seq)) = self.acks.pop_first() {
+            return Some(GatewayFrame::Ack { camera, epoch, seq });
+        }
+        if let Some((_, notice)) = self.notices.pop_first() {
+            return Some(GatewayFrame::Notice(notice));
         }
         if let Some(token) = self.token.take() {
             return Some(GatewayFrame::Token { token });

@@ -37,10 +37,10 @@ pub trait Inbox: Send {
     fn gone(&mut self, camera: CameraId);
     /// All cameras have been announced.
     fn ready(&mut self);
-    /// New events.
-    fn events(&mut self, events: Events);
-    /// Events that will never come.
-    fn lost(&mut self, lost: Lost);
+    /// New events, in a frame of so many bytes; an error ends the link.
+    fn events(&mut self, events: Events, bytes: usize) -> Result<(), Close>;
+    /// Events that will never come, in a frame of so many bytes; an error ends the link.
+    fn lost(&mut self, lost: Lost, bytes: usize) -> Result<(), Close>;
     /// A new picture.
     fn fresh(&mut self, camera: CameraId, class: ImageClass, at: Timestamp);
     /// How agent and cameras are.
@@ -284,7 +284,7 @@ impl<S: Socket> Pump<S> {
             Ok(AgentFrame::Hello(_)) => return Err(End::ByGateway(Close::Violation(1002))),
             Ok(frame) => {
                 self.link.0.metrics.frames_in.inc();
-                deliver(frame, inbox);
+                deliver(frame, bytes.len(), inbox).map_err(End::ByGateway)?;
             }
             Err(DecodeError::Violation(violation)) => return Err(self.broken(violation)),
             Err(DecodeError::Unknown { tag, id }) => self.unknown(&tag, id),
@@ -313,13 +313,13 @@ impl<S: Socket> Pump<S> {
 }
 
 /// Gives the inbox what came unasked.
-fn deliver<I: Inbox>(frame: AgentFrame, inbox: &mut I) {
+fn deliver<I: Inbox>(frame: AgentFrame, bytes: usize, inbox: &mut I) -> Result<(), Close> {
     match frame {
         AgentFrame::Camera(announce) => inbox.camera(announce),
         AgentFrame::Gone { camera } => inbox.gone(camera),
         AgentFrame::Ready {} => inbox.ready(),
-        AgentFrame::Events(events) => inbox.events(events),
-        AgentFrame::Lost(lost) => inbox.lost(lost),
+        AgentFrame::Events(events) => inbox.events(events, bytes)?,
+        AgentFrame::Lost(lost) => inbox.lost(lost, bytes)?,
         AgentFrame::Fresh { camera, class, at } => inbox.fresh(camera, class, at),
         AgentFrame::Health(health) => inbox.health(health),
         // Answers and Hello never come here.
@@ -329,6 +329,7 @@ fn deliver<I: Inbox>(frame: AgentFrame, inbox: &mut I) {
         | AgentFrame::Done { .. }
         | AgentFrame::Fail(_) => {}
     }
+    Ok(())
 }
 
 /// The frame's message. A frame that cannot be written is left out: its asker gets no answer before the deadline.

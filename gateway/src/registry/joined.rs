@@ -7,8 +7,8 @@ use std::{
 
 use dashmap::Entry;
 use oriel_proto::{
-    CameraId, ImageClass, Timestamp,
-    frame::{AgentHealth, CameraHealth, RefusalCode},
+    CameraId, Epoch, ImageClass, Seq, Timestamp,
+    frame::{AgentHealth, CameraHealth, RefusalCode, SpoolState},
     limits::CAMERAS_PER_AGENT,
 };
 
@@ -25,6 +25,15 @@ pub struct Joined {
     link: Link,
     /// Always locked before the registry's maps.
     mine: Mutex<Mine>,
+}
+
+/// What a camera offers.
+#[derive(Debug, Default)]
+pub struct Offer {
+    /// Its series of pictures.
+    pub classes: Box<[ImageClass]>,
+    /// The present epoch of its log; none when its events are not uploaded.
+    pub spool: Option<Box<SpoolState>>,
 }
 
 /// What a link has in the registry.
@@ -68,12 +77,14 @@ impl Joined {
 
     /// Serves a camera from now on, or changes what it offers. An older link of the same agent loses it; a newer one keeps it, and
     /// so does everybody once this link has left.
-    pub fn bind(&self, camera: CameraId, classes: Box<[ImageClass]>, now: Timestamp) {
+    pub fn bind(&self, camera: CameraId, offer: Offer, now: Timestamp) {
         let mut mine = self.lock();
         if mine.left {
             return;
         }
-        let mut presence = Presence { link: self.link.clone(), since: now, classes, health: None };
+        let Offer { classes, spool } = offer;
+        let link = self.link.clone();
+        let mut presence = Presence { link, since: now, classes, health: None, spool };
         match self.registry.0.cameras.entry(camera.clone()) {
             Entry::Occupied(entry) if is_newer(&entry.get().link, &self.link) => return,
             Entry::Occupied(mut entry) => {
@@ -128,6 +139,28 @@ impl Joined {
             && connected.link.id() == self.link.id()
         {
             connected.health = Some(health);
+        }
+    }
+
+    /// Notes how far a camera has written its log.
+    pub fn told(&self, camera: &CameraId, epoch: Epoch, next: Seq, as_of: Timestamp) {
+        if let Some(mut presence) = self.registry.0.cameras.get_mut(camera)
+            && presence.link.id() == self.link.id()
+            && let Some(spool) = &mut presence.spool
+        {
+            let first = if spool.epoch == epoch { spool.first } else { 1 };
+            **spool = SpoolState { epoch, first, next, as_of };
+        }
+    }
+
+    /// Notes that every camera has written nothing up to `as_of` beyond what it told.
+    pub fn as_of(&self, as_of: Timestamp) {
+        for camera in self.served() {
+            if let Some(mut presence) = self.registry.0.cameras.get_mut(&camera)
+                && let Some(spool) = &mut presence.spool
+            {
+                spool.as_of = spool.as_of.max(as_of);
+            }
         }
     }
 

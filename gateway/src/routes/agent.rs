@@ -7,7 +7,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use oriel_proto::{
     SUBPROTOCOL,
-    frame::{Hello, Welcome},
+    frame::{Feature, Hello, Welcome},
     limits::Limits,
 };
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
@@ -161,7 +161,7 @@ fn welcome(app: &App, link: &Link) -> Welcome {
         session: link.id(),
         now: clock::now(),
         heartbeat_ms: u32::try_from(app.settings.heartbeat.as_millis()).unwrap_or(u32::MAX),
-        features: Vec::new(),
+        features: vec![Feature::Ingest],
         limits: Limits::default(),
     }
 }
@@ -171,7 +171,7 @@ fn refused(app: &App, reason: &'static str) {
 }
 
 /// Runs a joined link until it ends. Made of parts that keep one place for each thing, as an async function would not.
-fn serve(
+pub(crate) fn serve(
     app: App,
     socket: impl Socket,
     link: Link,

@@ -1,4 +1,5 @@
-//! `GET /v1/cameras/{id}/events`: a camera's log, answered by the camera itself: a page as JSON, or all of it line by line.
+//! `GET /v1/cameras/{id}/events`: a camera's log, answered by the camera itself or from what is kept here: a page as JSON, or all
+//! of it line by line.
 
 mod lines;
 mod view;
@@ -18,12 +19,12 @@ use warp::{
     reply::Response,
 };
 
-use self::lines::Lines;
+use self::lines::{Lines, Log};
 pub use self::view::{Event, List, Stretch};
 use super::{App, inbound::Inbound, page, query::Query, reply};
 use crate::{
     access::{AccessError, Viewer},
-    events::text::Writer,
+    events::{StoredLog, text::Writer},
     problem::Problem,
     store::{CameraRecord, Role},
 };
@@ -39,7 +40,7 @@ const MOST_WORDS: usize = 32;
 
 /// The parameters of an event list.
 const KNOWN: &[&str] =
-    &["from", "to", "kind", "severity", "q", "order", "limit", "cursor", "timeout", "wait_online"];
+    &["from", "to", "kind", "severity", "q", "order", "limit", "cursor", "source", "timeout", "wait_online"];
 
 /// The resolved range that a cursor keeps, so that `-15m` means the same on every page, and the last row.
 type Place = (Option<i64>, Option<i64>, Position);
@@ -55,6 +56,7 @@ type Place = (Option<i64>, Option<i64>, Position);
         ("order" = Option<String>, Query, description = "desc (default: newest first) or asc"),
         ("limit" = Option<u64>, Query, description = "The most events; 100 by default in JSON, all as lines, which needs the role operator", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before, with the same parameters"),
+        ("source" = Option<String>, Query, description = "store: what is kept here; camera: the camera itself. By default store where the camera's events are uploaded and all of them are here, else camera"),
         ("timeout" = Option<String>, Query, description = "How long the camera may take to begin its answer: 100ms to 60s, 10s by default"),
         ("wait_online" = Option<String>, Query, description = "How long to wait for an offline camera before asking it: 0s to 60s, 0s by default"),
         ("accept" = Option<String>, Header, description = "application/x-ndjson streams one event a line; the last line is {\"end\": {\"complete\", \"coverage\", \"next\"}}. An answer without that line broke off.")),
@@ -70,6 +72,10 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
     let call = read(&query, &id, limit)?;
     let patience = |name, least| query.span(name, Duration::from_millis(least)..=Duration::from_secs(60));
     let timeout = patience("timeout", 100)?.unwrap_or(TIMEOUT);
+    if let Some(log) = stored(&inbound.app, &query, &id, &call).await? {
+        patience("wait_online", 0)?;
+        return from_store(inbound, query, id, call, log, as_lines).await;
+    }
     let queued = match patience("wait_online", 0)? {
         None => None,
         Some(within) => Some(wait_online(&inbound.app, &inbound.who, &id, within).await?),
@@ -80,7 +86,8 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
         let stream = stream.map_err(|error| Problem::relay(error, &id))?;
         let waited = stream.waited;
         let writer = Writer::of(&id);
-        let lines = Lines { viewer: inbound.who, camera: id, query, call, stream, writer };
+        let log = Log::Camera(stream);
+        let lines = Lines { viewer: inbound.who, camera: id, query, call, log, writer };
         (lines.into_response(), waited)
     } else {
         let page = inbound.app.events.page(&id, &call, deadline).await;
@@ -90,7 +97,7 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
         // Nearly always nobody else has it.
         (reply::written(view::list(&id, Arc::unwrap_or_clone(page), next))?, waited)
     };
-    if let Some(timing) = timing(queued, waited) {
+    if let Some(timing) = timing("camera", queued, waited) {
         response.headers_mut().insert("server-timing", timing);
     }
     Ok(response)
@@ -128,9 +135,47 @@ async fn wait_online(
     Ok(waited)
 }
 
-/// What `Server-Timing` says: the camera's part, and how long it was waited for.
-fn timing(queued: Option<Duration>, camera: Duration) -> Option<HeaderValue> {
-    let mut timing = format!("camera;dur={}", Millis(camera));
+/// What is kept of the log, if that is to answer.
+async fn stored(
+    app: &App,
+    query: &Query,
+    id: &CameraId,
+    call: &EventsCall,
+) -> Result<Option<StoredLog>, Problem> {
+    match query.one("source")? {
+        None => Ok(app.events.usually_stored(id, call.clone()).await?),
+        Some("store") => Ok(Some(app.events.stored(id, call.clone()))),
+        Some("camera") => Ok(None),
+        Some(other) => Err(Problem::bad_request(format!("source: {other:?} is neither store nor camera"))),
+    }
+}
+
+/// The answer from what is kept.
+async fn from_store(
+    inbound: Inbound<Viewer>,
+    query: Query,
+    id: CameraId,
+    call: EventsCall,
+    log: StoredLog,
+    as_lines: bool,
+) -> Result<Response, Problem> {
+    if as_lines {
+        let (log, writer) = (Log::Store(log), Writer::of(&id));
+        return Ok(Lines { viewer: inbound.who, camera: id, query, call, log, writer }.into_response());
+    }
+    let page = inbound.app.events.stored_page(log).await?;
+    let next = page.last.filter(|_| page.more).and_then(|last| next(&query, &id, &call, last));
+    let timing = timing("store", None, page.waited);
+    let mut response = reply::written(view::list(&id, page, next))?;
+    if let Some(timing) = timing {
+        response.headers_mut().insert("server-timing", timing);
+    }
+    Ok(response)
+}
+
+/// What `Server-Timing` says: the part of who answered, and how long the camera was waited for.
+fn timing(who: &str, queued: Option<Duration>, waited: Duration) -> Option<HeaderValue> {
+    let mut timing = format!("{who};dur={}", Millis(waited));
     if let Some(queued) = queued {
         timing += &format!(", queue;dur={}", Millis(queued));
     }

@@ -18,14 +18,17 @@ pub async fn healthz(_: Inbound<Open>) -> Result<Response, Problem> {
     reply::json(&json!({"status": "ok"}))
 }
 
-/// Whether new work is welcome.
+/// Whether new work is welcome. Questions to cameras work also while nothing can be stored.
 #[utoipa::path(get, path = "/readyz", tag = "operations", operation_id = "get_readiness", security(()),
-    responses((status = 200, description = "New work is welcome", body = serde_json::Value, example = json!({"status": "ready"}))))]
+    responses((status = 200, description = "New work is welcome; `store` says why while events cannot be stored", body = serde_json::Value, example = json!({"status": "ready"}))))]
 pub async fn readyz(inbound: Inbound<Open>) -> Result<Response, Problem> {
     if inbound.app.stopping.is_cancelled() {
         return Err(Problem::draining());
     }
-    reply::json(&json!({"status": "ready"}))
+    match inbound.app.ingest.trouble() {
+        None => reply::json(&json!({"status": "ready"})),
+        Some(why) => reply::json(&json!({"status": "ready", "store": why})),
+    }
 }
 
 /// Counters in the text format of Prometheus.

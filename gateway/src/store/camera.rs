@@ -6,7 +6,7 @@ use oriel_proto::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Store, StoreError, row};
+use super::{Store, StoreError, log, row};
 
 /// A camera as the gateway knows it, connected or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +116,7 @@ impl Store {
                     .execute(params![id.as_str(), agent.as_uuid().as_bytes()])?;
             }
             db.prepare_cached("DELETE FROM cameras WHERE id = ?1")?.execute([id.as_str()])?;
+            log::abandon(db, &id)?;
             Ok(Some(camera))
         };
         let watch = self.watch.clone();

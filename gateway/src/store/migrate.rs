@@ -5,7 +5,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// The numbered files of `migrations/`, in order; the n-th makes version n.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_access.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_access.sql"),
+    include_str!("../../migrations/0002_events.sql"),
+    include_str!("../../migrations/0003_vc.sql"),
+];
 
 /// Applies what is missing in one transaction; refuses a database that is newer than the program and leaves it as it is.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

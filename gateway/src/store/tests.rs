@@ -2,7 +2,9 @@
 
 mod cameras;
 mod claims;
+mod logs;
 mod opening;
+mod posted;
 mod tokens;
 mod writing;
 

@@ -11,7 +11,7 @@ use oriel_gateway::{
 };
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{Answer, Enrolled, RawAgent, soon, until};
@@ -21,6 +21,7 @@ use super::{Answer, Enrolled, RawAgent, soon, until};
 pub(crate) struct TestGateway {
     pub(crate) address: SocketAddr,
     pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) legacy: Option<SocketAddr>,
     pub(crate) registry: Registry,
     pub(crate) access: Access,
     /// A key that may do everything.
@@ -52,13 +53,16 @@ impl TestGateway {
         let gateway = Gateway::start(config).await.unwrap();
         let listeners = gateway.listen().unwrap();
         let address = listeners.main.local_addr().unwrap();
-        let metrics = listeners.metrics.as_ref().map(|listener| listener.local_addr().unwrap());
+        let port =
+            |listener: &Option<TcpListener>| listener.as_ref().map(|listener| listener.local_addr().unwrap());
+        let (metrics, legacy) = (port(&listeners.metrics), port(&listeners.legacy));
         let (access, registry) = (gateway.access().clone(), gateway.registry().clone());
         let stop = CancellationToken::new();
         let served = tokio::spawn(gateway.serve(listeners, stop.clone()));
         let admin = make_key(&access, Role::Admin, everywhere()).await.1;
         let http = super::http::client(&[]);
-        Self { address, metrics, registry, access, admin, stop, http, served: Some(served), _folder: folder }
+        let served = Some(served);
+        Self { address, metrics, legacy, registry, access, admin, stop, http, served, _folder: folder }
     }
 
     /// Makes a key.

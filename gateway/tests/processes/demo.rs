@@ -16,6 +16,10 @@ use super::{
 /// How long a demo takes at most until all cameras are connected.
 const READY_WITHIN: Duration = Duration::from_secs(2);
 
+/// Free ports of an address where no other test listens.
+const PORTS: [&str; 6] =
+    ["--listen", "127.0.0.2:0", "--metrics-listen", "127.0.0.2:0", "--legacy-listen", "127.0.0.2:0"];
+
 /// A demo that says it is ready, with what it said.
 struct Demo {
     process: Process,
@@ -25,8 +29,7 @@ struct Demo {
 impl Demo {
     /// Starts one on free ports.
     fn start(args: &[&str]) -> Self {
-        let ports = ["--listen", "127.0.0.2:0", "--metrics-listen", "127.0.0.2:0"];
-        Self::start_with(&[args, &ports].concat())
+        Self::start_with(&[args, &PORTS].concat())
     }
 
     fn start_with(args: &[&str]) -> Self {
@@ -59,7 +62,7 @@ impl Demo {
 fn one_line_tells_a_program_all_it_needs() {
     let demo = Demo::start(&[]);
     let names: Vec<_> = demo.said.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(names, ["cameras", "data", "key", "metrics_url", "pid", "url"]);
+    assert_eq!(names, ["cameras", "data", "key", "legacy_url", "metrics_url", "pid", "url"]);
     assert_eq!(demo.said["pid"], demo.process.id());
     assert_eq!(demo.said["cameras"].as_array().unwrap().len(), 9);
     let http = demo.http();
@@ -80,8 +83,7 @@ fn one_line_tells_a_program_all_it_needs() {
 
 #[test]
 fn the_printed_curl_lines_work_as_they_stand() {
-    let ports = ["--listen", "127.0.0.2:0", "--metrics-listen", "127.0.0.2:0"];
-    let mut demo = Process::start(oriel(&[&["demo"][..], &ports].concat()));
+    let mut demo = Process::start(oriel(&[&["demo"][..], &PORTS].concat()));
     for part in ["cameras", "events"] {
         let line = demo.line(Stream::Out, "curl ");
         // The words as a shell would read them: quoted ones, and one without quotes at the end.
@@ -91,6 +93,10 @@ fn the_printed_curl_lines_work_as_they_stand() {
         assert_eq!(answer.status, 200, "{line}");
         assert!(!answer.body[part].as_array().unwrap().is_empty(), "{line}");
     }
+    let line = demo.line(Stream::Out, "curl ");
+    let answer = Http::new(line.rsplit(' ').next().unwrap(), "", None).get("");
+    assert_eq!(answer.status, 200, "{line}");
+    assert!(!answer.body["events"].as_array().unwrap().is_empty(), "{line}");
     demo.line(Stream::Out, "leaves nothing behind");
     demo.signal("INT");
     assert_eq!(demo.end().code(), Some(0));
@@ -99,17 +105,18 @@ fn the_printed_curl_lines_work_as_they_stand() {
 #[test]
 fn taken_ports_are_moved_from_unless_they_were_asked_for() {
     // Where something else listens on a usual port, that is just as good.
-    let _taken = [8080, 9464].map(|port| TcpListener::bind(("127.0.0.1", port)));
+    let _taken = [8080, 9464, 5000].map(|port| TcpListener::bind(("127.0.0.1", port)));
     let mut demo = Demo::start_with(&[]);
-    for (field, port) in [("url", ":8080"), ("metrics_url", ":9464")] {
+    for (field, port) in [("url", ":8080"), ("metrics_url", ":9464"), ("legacy_url", ":5000")] {
         assert!(demo.text(field).starts_with("http://127.0.0.1:") && !demo.text(field).ends_with(port));
         demo.process.says(&format!("port {} is taken: using a free one", &port[1..]));
     }
     assert_eq!(demo.http().get("/healthz").status, 200);
     let url = demo.text("url").strip_prefix("http://").unwrap().to_owned();
-    for option in ["--listen", "--metrics-listen"] {
-        let other = if option == "--listen" { "--metrics-listen" } else { "--listen" };
-        let ran = run_oriel(&["demo", option, &url, other, "127.0.0.2:0"]);
+    for option in ["--listen", "--metrics-listen", "--legacy-listen"] {
+        let others = PORTS.chunks(2).filter(|other| other[0] != option).flatten();
+        let args: Vec<_> = ["demo", option, &url].iter().chain(others).copied().collect();
+        let ran = run_oriel(&args);
         ran.fails(1, &format!("cannot listen on {url}"));
     }
     demo.stop();
@@ -130,7 +137,7 @@ fn a_kept_folder_keeps_the_logs() {
     let data = folder.path().join("demo");
     let args = ["--cameras", "4", "--data", data.to_str().unwrap()];
     let oldest = |demo: &Demo| {
-        let log = demo.http().get("/v1/cameras/porch/events?order=asc&limit=200").body;
+        let log = demo.http().get("/v1/cameras/porch/events?source=camera&order=asc&limit=200").body;
         log["events"].as_array().unwrap().clone()
     };
     let demo = Demo::start(&args);

@@ -25,12 +25,12 @@ fn a_frozen_agent_is_offline_after_two_and_a_half_heartbeats_and_comes_back() {
     let mut agent = device.start_connected();
     agent.signal("STOP");
     let frozen = Instant::now();
-    let ran = gateway.oriel(&["events", "porch", "--timeout", "500ms"]);
+    let ran = gateway.oriel(&["events", "porch", "--source", "camera", "--timeout", "500ms"]);
     ran.fails(1, "camera porch did not answer before the deadline (camera_timeout)");
     gateway.http().until_status("porch", "offline");
     // Two and a half intervals, and some for a busy machine.
     assert!(frozen.elapsed() < Duration::from_secs(5), "{:?}", frozen.elapsed());
-    gateway.oriel(&["events", "porch"]).fails(4, "camera porch is not connected");
+    gateway.oriel(&["events", "porch", "--source", "camera"]).fails(4, "camera porch is not connected");
     agent.signal("CONT");
     agent.says("the camera is taken");
     gateway.oriel(&["events", "porch"]).fine();

@@ -89,7 +89,9 @@ impl Gateway {
     /// The ids of a camera's whole log, oldest first, as the command line gives them.
     #[track_caller]
     pub(crate) fn log(&self, camera: &str) -> Vec<String> {
-        let ran = self.oriel(&["events", camera, "--order", "asc", "--limit", "100000", "--json"]);
+        let ran = self.oriel(&[
+            "events", camera, "--source", "camera", "--order", "asc", "--limit", "100000", "--json",
+        ]);
         let list: serde_json::Value = serde_json::from_str(&ran.fine()).unwrap();
         assert_eq!(list["complete"], true);
         let ids = list["events"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().into());

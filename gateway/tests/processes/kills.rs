@@ -28,7 +28,7 @@ fn a_killed_agent_leaves_clear_answers_and_comes_back_with_every_event() {
     // Frozen, it holds the questions that are asked while it is killed.
     agent.signal("STOP");
     let answers = while_asking(&gateway, &["300ms", "2s", "6s"], || {
-        assert_eq!(http.get("/v1/cameras/porch/events?timeout=300ms").code(), "camera_timeout");
+        assert_eq!(http.get("/v1/cameras/porch/events?source=camera&timeout=300ms").code(), "camera_timeout");
         agent.kill();
     });
     for (timeout, answer) in &answers {
@@ -39,8 +39,8 @@ fn a_killed_agent_leaves_clear_answers_and_comes_back_with_every_event() {
     }
     let offline = http.until_status("porch", "offline");
     assert!(offline["since"].as_str() > Some("2026"), "{offline}");
-    assert_eq!(http.get("/v1/cameras/porch/events").code(), "camera_offline");
-    gateway.oriel(&["events", "porch"]).fails(4, "camera porch is not connected");
+    assert_eq!(http.get("/v1/cameras/porch/events?source=camera").code(), "camera_offline");
+    gateway.oriel(&["events", "porch", "--source", "camera"]).fails(4, "camera porch is not connected");
 
     let _agent = device.start_connected();
     let online = http.until_status("porch", "online");
@@ -78,10 +78,13 @@ fn a_killed_gateway_is_found_again_within_the_backoff() {
         let http = gateway.http();
         move || {
             let asked = Instant::now();
-            (http.try_get("/v1/cameras/porch/events?timeout=20s").is_err(), asked.elapsed())
+            (http.try_get("/v1/cameras/porch/events?source=camera&timeout=20s").is_err(), asked.elapsed())
         }
     });
-    assert_eq!(gateway.http().get("/v1/cameras/porch/events?timeout=300ms").code(), "camera_timeout");
+    assert_eq!(
+        gateway.http().get("/v1/cameras/porch/events?source=camera&timeout=300ms").code(),
+        "camera_timeout"
+    );
     gateway.process.kill();
     let (failed, took) = asking.join().unwrap();
     assert!(failed && took < SLACK, "{took:?}");
@@ -128,7 +131,7 @@ fn a_gateway_killed_right_after_a_cameras_first_connection_knows_that_it_was_the
 fn while_asking<'a>(gateway: &Gateway, timeouts: &[&'a str], doing: impl FnOnce()) -> Vec<(&'a str, Answer)> {
     let ask = |timeout: &'a str| {
         let http = gateway.http();
-        let path = format!("/v1/cameras/porch/events?timeout={timeout}");
+        let path = format!("/v1/cameras/porch/events?source=camera&timeout={timeout}");
         (timeout, thread::spawn(move || http.get(&path)))
     };
     let asking: Vec<_> = (0..4).flat_map(|_| timeouts.iter().map(|timeout| ask(timeout))).collect();

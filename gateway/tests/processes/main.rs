@@ -16,4 +16,5 @@ mod offline;
 mod process;
 mod refusals;
 mod signals;
+mod spools;
 mod tls;

@@ -21,10 +21,10 @@ fn an_agent_enrolled_by_the_printed_command_answers_over_https() {
     let http = gateway.http();
     for camera in ["porch", "yard"] {
         http.until_status(camera, "online");
-        let answer = http.get(&format!("/v1/cameras/{camera}/events?timeout=5s"));
+        let answer = http.get(&format!("/v1/cameras/{camera}/events?source=camera&timeout=5s"));
         assert_eq!((answer.status, answer.body["complete"].as_bool()), (200, Some(true)));
         assert_eq!(answer.body["events"][0]["camera"], camera);
-        let ran = gateway.oriel(&["events", camera, "--json"]);
+        let ran = gateway.oriel(&["events", camera, "--source", "camera", "--json"]);
         let list: Value = serde_json::from_str(&ran.fine()).unwrap();
         assert_eq!(
             list["events"].as_array().unwrap().last(),

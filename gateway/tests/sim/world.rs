@@ -232,7 +232,8 @@ impl World {
             let credentials = self.enrol(gateway.access()).await?;
             self.gateways[n].borrow_mut().credentials = Some(credentials);
         }
-        let listeners = Listeners { main: TcpListener::bind(("0.0.0.0", PORT)).await?, metrics: None };
+        let main = TcpListener::bind(("0.0.0.0", PORT)).await?;
+        let listeners = Listeners { main, metrics: None, legacy: None };
         let program = Program::here();
         let stop = program.stop.clone();
         {

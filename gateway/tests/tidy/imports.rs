@@ -10,7 +10,7 @@ const RANKS: [&[&str]; 14] = [
     &["lib", "config", "stop", "memory"],
     &["server"],
     &["routes", "facade", "dashboard", "openapi"],
-    &["events", "images", "cameras", "problem"],
+    &["events", "images", "ingest", "cameras", "problem"],
     &["access"],
     &["store"],
     &["relay"],
@@ -37,7 +37,7 @@ const OWNERS: [(&str, &[&str]); 6] = [
     ),
     ("dashmap", &["gateway/src/registry"]),
     ("rmp_serde", &["proto/src/codec"]),
-    ("rusqlite", &["gateway/src/store", "camera-agent/src/spool"]),
+    ("rusqlite", &["gateway/src/store", "camera-agent/src/spool", "bench/src/ingest/raw"]),
     (
         "tokio_tungstenite",
         &["camera-agent/src/connect", "gateway/src/link", "bench/src/fleet", "bench/src/timeouts"],

@@ -25,9 +25,14 @@ impl EventFilter {
 
     /// Whether it wants this event; both ends use this one function, so that they always agree.
     pub fn matches(&self, event: &Event) -> bool {
-        (self.kinds.is_empty() || self.kinds.contains(&event.kind))
-            && (self.severity.is_empty() || self.severity.contains(&event.severity))
-            && (self.text.is_empty() || folded(&event.description).contains(&self.text))
+        self.wants(event.kind.as_str(), event.severity.as_str(), &event.description)
+    }
+
+    /// Whether it wants an event of this kind and severity, with this description.
+    pub fn wants(&self, kind: &str, severity: &str, description: &str) -> bool {
+        (self.kinds.is_empty() || self.kinds.iter().any(|wanted| wanted.as_str() == kind))
+            && (self.severity.is_empty() || self.severity.iter().any(|wanted| wanted.as_str() == severity))
+            && (self.text.is_empty() || folded(description).contains(&self.text))
     }
 }
 

@@ -10,8 +10,9 @@ use std::{
 };
 
 use oriel_proto::{
-    CameraId, ImageClass, Timestamp,
-    frame::{Announce, Bound, Events, Health, Lost, RefusalCode},
+    CameraId, Event, ImageClass, Seq, Timestamp,
+    event::LostRange,
+    frame::{Acked, Announce, Bound, Events, Health, Lost, RefusalCode, Upload},
     limits::CAMERAS_PER_AGENT,
 };
 
@@ -19,8 +20,9 @@ use crate::{
     cameras::Claim,
     clock,
     link::{Close, Inbox, Link, LinkFacts, pump::End},
-    registry::Joined,
+    registry::{Joined, Offer},
     routes::App,
+    store::{Batch, Content, Delivery, NewEvent, Presence, StoreError},
 };
 
 /// Words that may wait: every camera announced twice. An agent that says more before it is answered is cut off.
@@ -28,6 +30,9 @@ const QUEUE: usize = 2 * CAMERAS_PER_AGENT;
 
 /// How long an agent that has moved to another gateway may finish its answers here: longer than this gateway lives.
 const LEAVE_WITHIN: Duration = Duration::from_secs(10);
+
+/// The highest number of an event: the database has no higher ones.
+const HIGHEST: Seq = i64::MAX as Seq;
 
 /// The desk of one link; clones share it.
 #[derive(Clone)]
@@ -62,6 +67,9 @@ impl Desk {
         self.0.app.cameras.seen(&served);
         self.0.app.access.agent_seen(*agent);
         self.0.joined.leave();
+        for camera in served {
+            self.0.left(camera);
+        }
     }
 
     fn hear(&self, word: Word) {
@@ -91,12 +99,15 @@ impl Parts {
             }
             Word::Camera(announce) => {
                 match self.app.cameras.claim_known(self.link().facts().agent, &announce.camera) {
-                    Some(claim) => self.settle(announce, claim),
-                    None => return Some(announce),
+                    // Nothing can be held of what it has not got.
+                    Some(Claim::Bound) if announce.spools.is_empty() => self.bind(announce, Vec::new()),
+                    Some(Claim::Refused(code, why)) => self.refuse(&announce.camera, code, why),
+                    Some(Claim::Bound) | None => return Some(announce),
                 }
             }
             Word::Gone(camera) => {
                 self.joined.unbind(&camera);
+                self.left(camera);
                 if self.app.stopping.is_cancelled() && self.joined.served().is_empty() {
                     // It has moved to another gateway.
                     self.link().retire(LEAVE_WITHIN, Close::Restart);
@@ -105,7 +116,11 @@ impl Parts {
             Word::Ready => self.joined.ready(),
             Word::Health(health) => {
                 self.joined.agent_health(health.agent);
-                health.cameras.into_iter().for_each(|camera| self.joined.camera_health(camera));
+                for camera in health.cameras {
+                    self.joined.told(&camera.camera, camera.epoch, camera.next, health.as_of);
+                    self.joined.camera_health(camera);
+                }
+                self.joined.as_of(health.as_of);
             }
         }
         None
@@ -118,12 +133,9 @@ impl Parts {
             if self.link().is_closed() {
                 return;
             }
-            match self.app.cameras.claim(self.link().facts().agent, &announce).await {
-                Ok(claim) => self.settle(announce, claim),
-                Err(error) => {
-                    tracing::error!(%error, camera = %announce.camera, "claim failed");
-                    return self.link().close(Close::Restart);
-                }
+            if let Err(error) = self.settle(announce).await {
+                tracing::error!(%error, agent = %self.link().facts().agent, "a camera could not be bound");
+                return self.link().close(Close::Restart);
             }
             next = self.until_the_store_is_needed();
         }
@@ -141,29 +153,88 @@ impl Parts {
         None
     }
 
-    /// Binds a camera or refuses it, and says so.
-    fn settle(&self, announce: Announce, claim: Claim) {
-        let Announce { camera, classes, .. } = announce;
+    /// Binds a camera or refuses it, as the store says.
+    async fn settle(&self, announce: Announce) -> Result<(), StoreError> {
+        let (agent, camera) = (self.link().facts().agent, &announce.camera);
+        let claim = match self.app.cameras.claim_known(agent, camera) {
+            Some(claim) => claim,
+            None => self.app.cameras.claim(agent, &announce).await?,
+        };
         match claim {
             Claim::Bound => {
-                // The id that the record has, so that it is in memory once.
-                let camera = self.app.cameras.record(&camera).map_or(camera, |record| record.id.clone());
-                self.joined.bind(camera.clone(), classes.into(), clock::now());
-                self.app.cameras.seen(std::slice::from_ref(&camera));
-                // Moved or removed meanwhile: what changed it looked for a link before this one was there.
-                if !self.app.cameras.belongs(&camera, self.link().facts().agent) {
-                    self.joined.unbind(&camera);
-                    let why = "the camera is no longer this agent's";
-                    return self.link().refused(camera, RefusalCode::NotYours, why.into());
-                }
-                self.link().bound(Bound { camera, acked: Vec::new() });
+                let acked = self.app.cameras.acked(camera, &announce.spools).await?;
+                self.bind(announce, acked);
             }
-            Claim::Refused(code, why) => {
-                tracing::warn!(agent = %self.link().facts().agent, %camera, %code, "camera refused");
-                self.joined.refuse(&camera, code.clone());
-                self.link().refused(camera, code, why);
+            Claim::Refused(code, why) => self.refuse(camera, code, why),
+        }
+        Ok(())
+    }
+
+    /// Binds a camera, and says so and what is held of its log.
+    fn bind(&self, announce: Announce, acked: Vec<Acked>) {
+        let Announce { camera, classes, upload, spools, .. } = announce;
+        // The id that the record has, so that it is in memory once.
+        let camera = self.app.cameras.record(&camera).map_or(camera, |record| record.id.clone());
+        let spool = spools.last().map(|spool| Box::new(*spool));
+        let offer = Offer { classes: classes.into(), spool: spool.filter(|_| upload == Upload::Live) };
+        let now = clock::now();
+        self.joined.bind(camera.clone(), offer, now);
+        self.app.cameras.seen(std::slice::from_ref(&camera));
+        // Moved or removed meanwhile: what changed it looked for a link before this one was there.
+        if !self.app.cameras.belongs(&camera, self.link().facts().agent) {
+            self.joined.unbind(&camera);
+            let why = "the camera is no longer this agent's";
+            return self.link().refused(camera, RefusalCode::NotYours, why.into());
+        }
+        self.note(&camera, true, now);
+        self.link().bound(Bound { camera, acked });
+    }
+
+    fn refuse(&self, camera: &CameraId, code: RefusalCode, why: String) {
+        tracing::warn!(agent = %self.link().facts().agent, %camera, %code, "camera refused");
+        self.joined.refuse(camera, code.clone());
+        self.link().refused(camera.clone(), code, why);
+    }
+
+    /// Writes down that a camera has left, unless another link serves it.
+    fn left(&self, camera: CameraId) {
+        let (registry, now) = (&self.app.registry, clock::now());
+        if registry.find(&camera).is_none() {
+            self.note(&camera, false, now);
+            // It came back meanwhile, and that may stand before this in the queue.
+            if registry.find(&camera).is_some() {
+                self.note(&camera, true, now);
             }
         }
+    }
+
+    /// Writes down that a camera came or left; what finds no room is not worth a link.
+    fn note(&self, camera: &CameraId, online: bool, at: Timestamp) {
+        let content = Content::Presence(Presence { online, at, why: None });
+        if self.deliver(camera.clone(), content, size_of::<Delivery>()).is_err() {
+            tracing::warn!(%camera, online, "not written down: too much waits for the store");
+        }
+    }
+
+    fn deliver(&self, camera: CameraId, content: Content, bytes: usize) -> Result<(), Close> {
+        let agent = Some(self.link().facts().agent);
+        self.app.ingest.take(Delivery { camera, agent, content }, bytes).map_err(|_| Close::Overloaded)
+    }
+
+    /// Whether what comes up about this camera's log is this agent's to send; what is not is counted.
+    fn is_wanted(&self, camera: &CameraId) -> bool {
+        let wanted = self.app.cameras.belongs(camera, self.link().facts().agent);
+        if !wanted {
+            self.app.metrics.link.unwanted_events.inc();
+        }
+        wanted
+    }
+
+    /// What no honest agent sends ends its link.
+    fn unsound(&self, camera: &CameraId, why: &str) -> Close {
+        self.app.metrics.link.violations.inc();
+        tracing::warn!(session = %self.link().id(), %camera, why, "unsound upload");
+        Close::Violation(1008)
     }
 
     fn link(&self) -> &Link {
@@ -188,13 +259,28 @@ impl Inbox for Desk {
         self.hear(Word::Ready);
     }
 
-    /// This gateway does not offer to take events: an agent that sends some all the same is counted.
-    fn events(&mut self, _: Events) {
-        self.0.app.metrics.link.unwanted_events.inc();
+    fn events(&mut self, events: Events, bytes: usize) -> Result<(), Close> {
+        let Events { camera, epoch, first, events, next, as_of } = events;
+        if !self.0.is_wanted(&camera) {
+            return Ok(());
+        }
+        if let Some(why) = unsound(first, &events, next) {
+            return Err(self.0.unsound(&camera, why));
+        }
+        self.0.joined.told(&camera, epoch, next, as_of);
+        let events = events.into_iter().map(NewEvent::of).collect();
+        self.0.deliver(camera, Content::Events(Batch { epoch, first, events, next, as_of }), bytes)
     }
 
-    fn lost(&mut self, _: Lost) {
-        self.0.app.metrics.link.unwanted_events.inc();
+    fn lost(&mut self, lost: Lost, bytes: usize) -> Result<(), Close> {
+        let Lost { camera, epoch, first, last, from, to, why } = lost;
+        if !self.0.is_wanted(&camera) {
+            return Ok(());
+        }
+        if first == 0 || last < first || last > HIGHEST {
+            return Err(self.0.unsound(&camera, "a loss without a range"));
+        }
+        self.0.deliver(camera, Content::Lost(LostRange { epoch, first, last, from, to, why }), bytes)
     }
 
     /// Nothing is watched, so nothing is asked for.
@@ -203,4 +289,14 @@ impl Inbox for Desk {
     fn health(&mut self, health: Health) {
         self.hear(Word::Health(health));
     }
+}
+
+/// What is wrong with the numbers or the sizes of a batch.
+fn unsound(first: Seq, events: &[Event], next: Seq) -> Option<&'static str> {
+    let end = first.saturating_add(events.len() as Seq);
+    if first == 0 || end > next || next > HIGHEST {
+        return Some("numbers that cannot be");
+    }
+    let fit = events.iter().all(Event::is_within_limits);
+    (!fit).then_some("an event that exceeds its limits")
 }

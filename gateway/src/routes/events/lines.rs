@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use futures_util::stream;
-use oriel_proto::{CameraId, call::EventsCall};
+use oriel_proto::{CameraId, call::EventsCall, event::Position};
 use serde::Serialize;
 use tokio::task::yield_now;
 use warp::{
@@ -16,12 +16,16 @@ use warp::{
 use super::{super::chunks::Place, Query, Stretch, Viewer};
 use crate::{
     access::AccessError,
-    events::{EventStream, Finish, is_complete, text::Writer},
+    events::{EventStream, Finish, StoredLog, is_complete, text::Writer},
     relay::RelayError,
+    store::StoreError,
 };
 
 /// One JSON value a line.
 pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";
+
+/// Stored events of one chunk: one may have a few kilobytes, and a chunk waits for its reader.
+const STORED: u64 = 64;
 
 /// A log on its way to its caller.
 pub(super) struct Lines {
@@ -29,8 +33,16 @@ pub(super) struct Lines {
     pub(super) camera: CameraId,
     pub(super) query: Query,
     pub(super) call: EventsCall,
-    pub(super) stream: EventStream,
+    pub(super) log: Log,
     pub(super) writer: Writer,
+}
+
+/// Where the lines come from.
+pub(super) enum Log {
+    /// The camera itself.
+    Camera(EventStream),
+    /// What is kept here.
+    Store(StoredLog),
 }
 
 /// Why lines break off.
@@ -38,6 +50,8 @@ pub(super) struct Lines {
 enum BrokenOff {
     #[error(transparent)]
     Camera(#[from] RelayError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error(transparent)]
     Access(#[from] AccessError),
     #[error("a line cannot be written: {0}")]
@@ -80,36 +94,68 @@ impl Lines {
 
     /// The next lines, and whether they are the last.
     async fn chunk(&mut self, place: &Place) -> Result<(Bytes, bool), BrokenOff> {
+        let viewer = self.viewer.clone();
         let next = async {
             place.free().await;
-            self.stream.next().await
+            self.next(place).await
         };
-        let piece = tokio::select! {
+        tokio::select! {
             biased;
-            ended = self.viewer.ended() => return Err(ended.into()),
-            piece = next => piece?,
-        };
-        let mut is_last = false;
-        let chunk = place.take(|chunk| {
-            let end = self.stream.read(&piece, |event| {
-                self.writer.write(chunk, event);
-                chunk.push(b'\n');
-            })?;
-            is_last = end.is_some();
-            end.map_or(Ok(()), |end| self.write_last(chunk, end))
-        })?;
-        Ok((chunk, is_last))
+            ended = viewer.ended() => Err(ended.into()),
+            chunk = next => chunk,
+        }
     }
 
-    fn write_last(&self, chunk: &mut Vec<u8>, end: Finish) -> Result<(), BrokenOff> {
-        let next = self.stream.last.filter(|_| end.more);
-        let end = End {
-            complete: is_complete(&end.coverage),
-            coverage: Stretch::all(&self.camera, &end.coverage),
-            next: next.and_then(|last| super::next(&self.query, &self.camera, &self.call, last)),
-        };
-        serde_json::to_writer(&mut *chunk, &Last { end })?;
-        chunk.push(b'\n');
-        Ok(())
+    async fn next(&mut self, place: &Place) -> Result<(Bytes, bool), BrokenOff> {
+        let Self { camera, query, call, log, writer, .. } = self;
+        match log {
+            Log::Camera(stream) => {
+                let piece = stream.next().await?;
+                let mut is_last = false;
+                let chunk = place.take(|chunk| {
+                    let end = stream.read(&piece, |event| {
+                        writer.write(chunk, event);
+                        chunk.push(b'\n');
+                    })?;
+                    is_last = end.is_some();
+                    let last = stream.last;
+                    end.map_or(Ok(()), |end| write_last(chunk, end, last, (query, camera, call)))
+                })?;
+                Ok((chunk, is_last))
+            }
+            Log::Store(stored) => {
+                let lines = (writer.clone(), Vec::new());
+                let ((kept, lines), end) = stored
+                    .read(STORED, lines, |(writer, lines), kept| {
+                        writer.write_kept(lines, kept);
+                        lines.push(b'\n');
+                    })
+                    .await?;
+                *writer = kept;
+                let (is_last, last) = (end.is_some(), stored.last);
+                let chunk = place.take(|chunk| {
+                    chunk.extend_from_slice(&lines);
+                    end.map_or(Ok(()), |end| write_last(chunk, end, last, (query, camera, call)))
+                })?;
+                Ok((chunk, is_last))
+            }
+        }
     }
+}
+
+fn write_last(
+    chunk: &mut Vec<u8>,
+    end: Finish,
+    last: Option<Position>,
+    (query, camera, call): (&Query, &CameraId, &EventsCall),
+) -> Result<(), BrokenOff> {
+    let next = last.filter(|_| end.more);
+    let end = End {
+        complete: is_complete(&end.coverage),
+        coverage: Stretch::all(camera, &end.coverage),
+        next: next.and_then(|last| super::next(query, camera, call, last)),
+    };
+    serde_json::to_writer(&mut *chunk, &Last { end })?;
+    chunk.push(b'\n');
+    Ok(())
 }

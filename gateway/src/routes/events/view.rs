@@ -55,6 +55,10 @@ pub struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     image_at: Option<Rfc3339>,
+    /// When it came here, for an event that is kept here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    received_at: Option<Rfc3339>,
 }
 
 /// A stretch of time, and who answered for it.
@@ -105,9 +109,12 @@ impl<'a> Stretch<'a> {
     fn of(camera: &'a CameraId, stretch: &Coverage) -> Self {
         let (source, missing) = match stretch.by {
             CoveredBy::Camera => (Some("camera"), None),
+            CoveredBy::Store => (Some("store"), None),
             CoveredBy::LostOnCamera => (None, Some("lost_on_camera")),
             CoveredBy::PastRetention => (None, Some("past_retention")),
             CoveredBy::SearchLimit => (None, Some("search_limit")),
+            CoveredBy::CameraOffline => (None, Some("camera_offline")),
+            CoveredBy::NotUploaded => (None, Some("not_uploaded")),
         };
         Self {
             camera,

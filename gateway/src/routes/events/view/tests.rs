@@ -43,6 +43,7 @@ impl<'a> Event<'a> {
             description: &event.description,
             data: &event.data,
             image_at: event.image_at.map(Rfc3339),
+            received_at: None,
         }
     }
 }

@@ -1,0 +1,204 @@
+//! Ingest: what agents say unasked about their logs goes into the store, in groups, and is acknowledged once it is on disk.
+//!
+//! A store that cannot write shows as missing acknowledgements, never as a socket that is not read: agents send no more than
+//! they may have unacknowledged, and what all of them have waiting here is bounded by a budget.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use oriel_proto::frame::{Notice, NoticeCode};
+use tokio::{sync::Notify, time::sleep};
+
+use crate::{
+    clock,
+    metrics::{IngestMetrics, ReasonLabels},
+    registry::Registry,
+    store::{Content, Delivery, Kept, Store, StoreError},
+};
+
+/// Events in one commit: more would keep those waiting that come behind it (events.md, "Upload").
+const GROUP: usize = 1_000;
+
+/// How long after a failed commit the next one is tried.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Takes deliveries for the store; clones share it.
+#[derive(Clone, Debug)]
+pub struct Ingest(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    store: Store,
+    registry: Registry,
+    metrics: IngestMetrics,
+    /// Bytes that may wait.
+    budget: usize,
+    queue: Mutex<Queue>,
+    news: Notify,
+    /// Why the last commit failed; none while the store can be written.
+    trouble: Mutex<Option<String>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<(Delivery, usize)>,
+    /// Of what waits and of what is being written.
+    bytes: usize,
+    closed: bool,
+}
+
+/// No room is left for what came: too much waits for the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl Ingest {
+    /// Nothing waits yet; `budget` is how many bytes may.
+    pub fn new(store: Store, registry: Registry, metrics: IngestMetrics, budget: usize) -> Self {
+        let (queue, news, trouble) = (Mutex::default(), Notify::new(), Mutex::default());
+        Self(Arc::new(Parts { store, registry, metrics, budget, queue, news, trouble }))
+    }
+
+    /// Takes a delivery that came in a frame of so many bytes; it is acknowledged later, or never.
+    pub fn take(&self, delivery: Delivery, bytes: usize) -> Result<(), Full> {
+        let mut queue = self.0.lock();
+        if queue.bytes + bytes > self.0.budget {
+            return Err(Full);
+        }
+        queue.bytes += bytes;
+        queue.waiting.push_back((delivery, bytes));
+        self.0.metrics.waiting_bytes.set(i64::try_from(queue.bytes).unwrap_or(i64::MAX));
+        drop(queue);
+        self.0.news.notify_one();
+        Ok(())
+    }
+
+    /// Why nothing can be written at present; none while the store can be.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Nothing comes any more: [`Ingest::run`] ends once what waits is written, or cannot be.
+    pub fn close(&self) {
+        self.0.lock().closed = true;
+        self.0.news.notify_one();
+    }
+
+    /// Writes what comes until it is closed.
+    pub async fn run(self) {
+        loop {
+            let (group, bytes) = self.0.group();
+            if !group.is_empty() {
+                self.0.write(group).await;
+                self.0.wrote(bytes);
+            } else if self.0.lock().closed {
+                return;
+            } else {
+                self.0.news.notified().await;
+            }
+        }
+    }
+}
+
+impl Parts {
+    /// What is written together next, in the order in which it came, and its bytes.
+    fn group(&self) -> (Vec<Delivery>, usize) {
+        let mut queue = self.lock();
+        let (mut group, mut events, mut total) = (Vec::new(), 0, 0);
+        while let Some((delivery, bytes)) = queue.waiting.pop_front_if(|_| events < GROUP) {
+            events += delivery.content.events();
+            total += bytes;
+            group.push(delivery);
+        }
+        (group, total)
+    }
+
+    /// Writes a group, however often it must be tried, and answers for each of its deliveries.
+    async fn write(&self, group: Vec<Delivery>) {
+        let group = Arc::new(group);
+        loop {
+            match self.store.keep(Arc::clone(&group), clock::now()).await {
+                Ok(kept) => {
+                    self.recovered();
+                    group.iter().zip(kept).for_each(|(delivery, kept)| self.answer(delivery, kept));
+                    return;
+                }
+                Err(error) => {
+                    self.failed(&error);
+                    if matches!(error, StoreError::Closed) || self.lock().closed {
+                        // Not acknowledged, so their agents bring them again.
+                        tracing::error!(deliveries = group.len(), "stopped without writing what came");
+                        return;
+                    }
+                    sleep(AGAIN_AFTER).await;
+                }
+            }
+        }
+    }
+
+    /// Tells the camera's present agent how far its log is held, or why it was not taken.
+    fn answer(&self, delivery: &Delivery, kept: Kept) {
+        let camera = &delivery.camera;
+        let refused = |reason| {
+            self.metrics.refused.get_or_create(&ReasonLabels { reason }).inc();
+        };
+        let link = || self.registry.find(camera);
+        match kept {
+            // What the gateway writes itself nobody waits for.
+            Kept::UpTo { .. } if matches!(delivery.content, Content::Presence(_)) => {}
+            Kept::UpTo { epoch, acked, stored, doubled } => {
+                self.metrics.stored.inc_by(stored);
+                self.metrics.doubled.inc_by(doubled);
+                if let Some(link) = link() {
+                    link.ack(camera.clone(), epoch, acked);
+                }
+            }
+            Kept::Conflict { epoch } => {
+                refused("conflict");
+                tracing::warn!(%camera, %epoch, "two events have one name: the first is kept");
+                let message = "the gateway holds other events of this epoch".to_owned();
+                let (code, camera) = (NoticeCode::EpochConflict, camera.clone());
+                if let Some(link) = link() {
+                    link.notice(Notice { code, message, camera: Some(camera), epoch: Some(epoch) });
+                }
+            }
+            Kept::Gap { epoch } => {
+                refused("gap");
+                tracing::debug!(%camera, %epoch, "events came without those before them");
+            }
+            Kept::NotYours => {
+                refused("not_yours");
+                tracing::debug!(%camera, "events of a camera that is not this agent's any more");
+            }
+        }
+    }
+
+    fn wrote(&self, bytes: usize) {
+        let mut queue = self.lock();
+        queue.bytes -= bytes;
+        self.metrics.waiting_bytes.set(i64::try_from(queue.bytes).unwrap_or(i64::MAX));
+    }
+
+    fn failed(&self, error: &StoreError) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if trouble.is_none() {
+            tracing::error!(%error, "events cannot be stored; they stay on their devices, and are tried again every second");
+        }
+        *trouble = Some(error.to_string());
+        self.metrics.writable.set(0);
+    }
+
+    fn recovered(&self) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if trouble.take().is_some() {
+            tracing::info!("events are stored again");
+        }
+        self.metrics.writable.set(1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,130 @@
+//! Keeping what came: each event once, whatever is sent again.
+
+use oriel_proto::{Epoch, EventId, Seq, Timestamp, event::LostRange};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    Batch, Content, Delivery, Kept, NewEvent, StoreError,
+    epoch::{EpochRow, Stretch, bytes},
+    log_of, presence, signed,
+};
+
+/// Keeps one delivery, or says why not.
+pub(super) fn keep(db: &Connection, delivery: &Delivery, now: Timestamp) -> Result<Kept, StoreError> {
+    let Some(log) = log_of(db, &delivery.camera, delivery.agent)? else { return Ok(Kept::NotYours) };
+    match &delivery.content {
+        Content::Events(batch) => keep_events(db, log, batch, now),
+        Content::Lost(lost) => keep_lost(db, log, lost),
+        Content::Presence(presence) => presence::keep(db, log, presence, now),
+    }
+}
+
+fn keep_events(db: &Connection, log: i64, batch: &Batch, now: Timestamp) -> Result<Kept, StoreError> {
+    let mut epoch = EpochRow::load(db, log, batch.epoch)?;
+    let conflict = Kept::Conflict { epoch: epoch.id };
+    if epoch.own {
+        return Ok(conflict);
+    }
+    if batch.first > epoch.acked + 1 {
+        return Ok(Kept::Gap { epoch: epoch.id });
+    }
+    let mut fresh = Vec::with_capacity(batch.events.len());
+    for (seq, new) in (batch.first..).zip(&batch.events) {
+        if seq > epoch.acked {
+            fresh.push((seq, new));
+        } else if !is_same(db, &epoch, seq, new)? {
+            return Ok(conflict);
+        }
+    }
+    let mut stored = 0;
+    for (seq, new) in fresh {
+        if !is_held_elsewhere(db, log, new)? {
+            insert(db, log, epoch.id, seq, new, now)?;
+            stored += 1;
+        }
+    }
+    if let Some(last) = batch.events.last() {
+        let seq = batch.first + batch.events.len() as Seq - 1;
+        let last_at = batch.events.iter().map(|new| new.event.at).fold(Timestamp::MIN, Timestamp::max);
+        epoch.cover(Stretch { last: seq, last_at, hash: Some(last.hash) });
+    }
+    epoch.told(batch.next, batch.as_of);
+    epoch.save(db)?;
+    let doubled = batch.events.len() as u64 - stored;
+    Ok(Kept::UpTo { epoch: epoch.id, acked: epoch.acked, stored, doubled })
+}
+
+fn keep_lost(db: &Connection, log: i64, lost: &LostRange) -> Result<Kept, StoreError> {
+    let mut epoch = EpochRow::load(db, log, lost.epoch)?;
+    if epoch.own {
+        return Ok(Kept::Conflict { epoch: epoch.id });
+    }
+    if lost.first > epoch.acked + 1 {
+        return Ok(Kept::Gap { epoch: epoch.id });
+    }
+    epoch.lose(db, lost)?;
+    epoch.save(db)?;
+    Ok(Kept::UpTo { epoch: epoch.id, acked: epoch.acked, stored: 0, doubled: 0 })
+}
+
+/// Whether an event is the one that is known by its name: held with the same content, or not held for a reason that is known.
+fn is_same(db: &Connection, epoch: &EpochRow, seq: Seq, new: &NewEvent) -> Result<bool, StoreError> {
+    if let Some(same) = compare(db, epoch.log, EventId { epoch: epoch.id, seq }, new)? {
+        return Ok(same);
+    }
+    Ok(seq <= epoch.purged || is_lost(db, epoch, seq)? || is_held_elsewhere(db, epoch.log, new)?)
+}
+
+/// Whether the event of this name and time has the same content; none when there is no such event.
+fn compare(db: &Connection, log: i64, id: EventId, new: &NewEvent) -> Result<Option<bool>, StoreError> {
+    let sql = "SELECT hash = ?5 FROM events WHERE log = ?1 AND at = ?2 AND epoch = ?3 AND seq = ?4";
+    let name = params![log, new.event.at.as_micros(), bytes(id.epoch), signed(id.seq), new.hash.as_bytes()];
+    Ok(db.prepare_cached(sql)?.query_row(name, |row| row.get(0)).optional()?)
+}
+
+fn is_lost(db: &Connection, epoch: &EpochRow, seq: Seq) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM lost WHERE log = ?1 AND epoch = ?2 AND first <= ?3 AND last >= ?3";
+    Ok(db.prepare_cached(sql)?.exists(params![epoch.log, bytes(epoch.id), signed(seq)])?)
+}
+
+/// Whether an event that had another name before is held by that, or by a third one, with the same content.
+fn is_held_elsewhere(db: &Connection, log: i64, new: &NewEvent) -> Result<bool, StoreError> {
+    let Some(was) = new.event.was else { return Ok(false) };
+    if compare(db, log, was, new)? == Some(true) {
+        return Ok(true);
+    }
+    let sql = "SELECT 1 FROM events WHERE log = ?1 AND was_epoch = ?2 AND was_seq = ?3 AND hash = ?4";
+    let name = params![log, bytes(was.epoch), signed(was.seq), new.hash.as_bytes()];
+    Ok(db.prepare_cached(sql)?.exists(name)?)
+}
+
+/// Writes one event.
+pub(super) fn insert(
+    db: &Connection,
+    log: i64,
+    epoch: Epoch,
+    seq: Seq,
+    new: &NewEvent,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO events (log, epoch, seq, at, received_at, kind, severity, description, data,
+                                   image_at, was_epoch, was_seq, hash)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    let event = &new.event;
+    db.prepare_cached(sql)?.execute(params![
+        log,
+        bytes(epoch),
+        signed(seq),
+        event.at.as_micros(),
+        now.as_micros(),
+        event.kind.as_str(),
+        event.severity.as_str(),
+        event.description,
+        new.data,
+        event.image_at.map(Timestamp::as_micros),
+        event.was.map(|was| bytes(was.epoch)),
+        event.was.map(|was| signed(was.seq)),
+        new.hash.as_bytes(),
+    ])?;
+    Ok(())
+}
