@@ -21,8 +21,9 @@ mod upload;
 mod witness;
 
 use clap::Subcommand;
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
 /// A program that is killed again and again while events are uploaded, or a disk that fails
 #[derive(Debug, clap::Args)]
@@ -45,8 +46,8 @@ impl Crash {
         match self.victim {
             Victim::Gateway(gateway) => gateway.run(seed).await,
             Victim::Agent(agents) => agents.run(seed).await,
-            Victim::Power(power) => power.run(seed).await,
-            Victim::Full(full) => full.run(seed).await,
+            Victim::Power(power) => unless_told_to_end(power.run(seed)).await,
+            Victim::Full(full) => unless_told_to_end(full.run(seed)).await,
         }
     }
 
@@ -58,5 +59,15 @@ impl Crash {
             Victim::Power(power) => power.load.seed,
             Victim::Full(full) => full.seed,
         }
+    }
+}
+
+/// Carries a scenario out unless this program is told to end meanwhile; what was mounted for it is unmounted then too.
+async fn unless_told_to_end(scenario: impl Future<Output = Result<bool>>) -> Result<bool> {
+    let [mut term, mut int] = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+    tokio::select! {
+        held = scenario => held,
+        _ = term.recv() => Err(Failure::new("told to end")),
+        _ = int.recv() => Err(Failure::new("interrupted")),
     }
 }

@@ -16,16 +16,10 @@ mod watch;
 use std::{ops::Range, path::PathBuf, time::Duration};
 
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::sleep,
-};
+use tokio::time::sleep;
 
 use self::scene::Scene;
-use crate::{
-    failure::{Failure, Result},
-    report::Report,
-};
+use crate::{failure::Result, report::Report};
 
 /// Seconds of undisturbed uploads before each time.
 const BETWEEN: Range<f64> = 1.0..3.0;
@@ -69,19 +63,9 @@ impl Fate {
 impl FullDisk {
     /// Runs it; whether everything held.
     pub(super) async fn run(self, seed: u64) -> Result<bool> {
-        let [mut term, mut int] = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
-        // Whatever ends this, the disk is unmounted.
-        tokio::select! {
-            held = self.play(seed) => held,
-            _ = term.recv() => Err(Failure::new("told to end")),
-            _ = int.recv() => Err(Failure::new("interrupted")),
-        }
-    }
-
-    async fn play(&self, seed: u64) -> Result<bool> {
         let mut report = Report::begin("crash full", seed);
         let mut chance = SmallRng::seed_from_u64(seed);
-        let mut scene = Scene::set(self.cameras.into(), self.oriel.clone(), seed, &report).await?;
+        let mut scene = Scene::set(self.cameras.into(), self.oriel, seed, &report).await?;
         for fate in [Fate::Lives, Fate::Killed, Fate::Stopped] {
             sleep(Duration::from_secs_f64(chance.random_range(BETWEEN))).await;
             scene.fill(fate, &mut report).await?;

@@ -102,7 +102,7 @@ impl Question {
     /// Asks, and hands in what became of it.
     pub(crate) async fn ask(self, world: &Rc<World>) {
         let mut path = format!(
-            "/v1/cameras/{}/events?{}&timeout={}ms",
+            "/v1/cameras/{}/events?source=camera&{}&timeout={}ms",
             world.cameras[self.camera],
             self.filter.parameters(),
             self.timeout.as_millis()

@@ -41,6 +41,9 @@ const SETTLED_AFTER: Duration = Duration::from_secs(1);
 /// How long the disk stays full for a gateway that lives on, twice: before and after the real agent was killed.
 const FULL_FOR: Duration = Duration::from_secs(6);
 
+/// Errors that may be logged in that time when an agent came anew, of whom nothing can be noted; one a second would be more.
+const OF_ONE_AGENT: usize = 3;
+
 /// How long a gateway is watched that started on a full disk.
 const WATCHED_FOR: Duration = Duration::from_secs(3);
 
@@ -102,15 +105,12 @@ impl Scene {
         report.figure(&format!("{when}: said after"), said.map_or_else(|| "never".to_owned(), seconds));
         report.check(said.is_some(), format!("{when}: the gateway does not say that its store is full"));
         sleep(SETTLED_AFTER).await;
-        let (acked, mut seen) = (self.fleet.counts().acked, Seen::default());
+        let acked = self.fleet.counts().acked;
         let serves = match fate {
-            Fate::Lives => {
-                self.live(&mut seen).await?;
-                true
-            }
+            Fate::Lives => self.live(errors, report).await?,
             Fate::Killed => {
                 self.gateway.kill().await?;
-                self.start_on_full_disk(when, &mut seen, report).await?
+                self.start_on_full_disk(when, report).await?
             }
             Fate::Stopped => {
                 // It says goodbye to its agents.
@@ -119,36 +119,44 @@ impl Scene {
                 let (start, status) = (Instant::now(), self.gateway.ended(STOPPED_WITHIN).await?);
                 let told = format!("{}, {status}", seconds(start.elapsed()));
                 report.figure(&format!("{when}: ended after"), told);
-                self.start_on_full_disk(when, &mut seen, report).await?
+                self.start_on_full_disk(when, report).await?
             }
         };
         if serves {
-            seen.tell(when, report);
-            let lost = outcome::acked_lost(&self.gateway, &self.fleet).await?;
+            let lost = outcome::acked_lost(&self.gateway, &self.fleet, report).await;
             report.none(&format!("{when}: acknowledged, and not in the store"), lost);
         }
         let more = self.fleet.counts().acked - acked;
         report.none(&format!("{when}: events that were acknowledged"), more);
-        self.tell_errors(fate, errors, report)?;
+        self.errors()?.iter().skip(errors).take(5).for_each(|line| report.progress(line));
+        report.figure(&format!("{when}: errors in the log"), self.errors()?.len() - errors);
         report.figure(&format!("{when}: ballast"), mebibytes(ballast.remove().await?));
         if !serves {
             self.gateway.start_again().await?;
         }
-        self.fleet.stage.darken(false);
         self.recover(when, report).await
     }
 
-    /// The gateway lives on, and the real agent comes anew.
-    async fn live(&mut self, seen: &mut Seen) -> Result<()> {
+    /// The gateway lives on, and the real agent comes anew; `before` is how many errors were logged when the disk was not full.
+    async fn live(&mut self, before: usize, report: &mut Report) -> Result<bool> {
+        let (when, mut seen) = (Fate::Lives.when(), Seen::default());
         seen.look(&self.gateway, &self.camera, FULL_FOR).await?;
+        let errors = self.errors()?.len() - before;
+        report.figure(&format!("{when}: errors in the log while nobody came or went"), errors);
+        report.check(errors == 1, format!("{when}: {errors} errors in the log while nobody came or went"));
         self.device.kill_and_start(|| ()).await?;
-        seen.look(&self.gateway, &self.camera, FULL_FOR).await
+        seen.look(&self.gateway, &self.camera, FULL_FOR).await?;
+        seen.tell(when, report);
+        let more = self.errors()?.len() - before - errors;
+        report.check(more <= OF_ONE_AGENT, format!("{when}: {more} more errors after an agent came anew"));
+        Ok(true)
     }
 
     /// Starts the gateway, which has ended, on the full disk; whether it serves there.
-    async fn start_on_full_disk(&mut self, when: &str, seen: &mut Seen, report: &mut Report) -> Result<bool> {
+    async fn start_on_full_disk(&mut self, when: &str, report: &mut Report) -> Result<bool> {
         let start = Instant::now();
         let (name, refusal) = (format!("{when}: starts anew"), self.gateway.start_again().await.err());
+        self.fleet.stage.darken(false);
         let took = seconds(start.elapsed());
         let Some(refusal) = refusal else {
             report.figure(&name, format!("after {took}, and serves"));
@@ -157,7 +165,9 @@ impl Scene {
                 said.is_some(),
                 format!("{when}: serves anew and does not say that its store is full"),
             );
+            let mut seen = Seen::default();
             seen.look(&self.gateway, &self.camera, WATCHED_FOR).await?;
+            seen.tell(when, report);
             return Ok(true);
         };
         let refusal = refusal.to_string();
@@ -198,16 +208,6 @@ impl Scene {
     fn errors(&self) -> Result<Vec<String>> {
         let warnings = self.gateway.warnings()?;
         Ok(warnings.into_iter().filter(|line| line.contains(" ERROR ")).collect())
-    }
-
-    /// Tells what was logged since there were so many errors: one, if the gateway lives on.
-    fn tell_errors(&self, fate: Fate, before: usize, report: &mut Report) -> Result<()> {
-        let errors = self.errors()?.split_off(before);
-        errors.iter().take(5).for_each(|line| report.progress(line));
-        report.figure(&format!("{}: errors in the log", fate.when()), errors.len());
-        let well = fate != Fate::Lives || errors.len() == 1;
-        report.check(well, format!("{} errors in the log of a gateway whose disk is full", errors.len()));
-        Ok(())
     }
 
     /// Nothing more is written; compares what is stored with what was written, and unmounts the disk.

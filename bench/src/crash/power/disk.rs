@@ -72,7 +72,9 @@ impl Disk {
             .doing("starting powercut")?;
         let said = child.stdout.take().ok_or_else(|| Failure::new("a process without pipes"))?;
         let mut disk = Self { child, said: BufReader::new(said).lines(), folder, loss: Loss::default() };
-        disk.hear("serving").await?;
+        disk.hear("serving")
+            .await
+            .doing("without /dev/fuse, and root or fusermount3, there is no such disk")?;
         Ok(disk)
     }
 
