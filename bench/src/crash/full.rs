@@ -6,6 +6,9 @@
 //! arrive by itself. In the end each camera's list of what it wrote is compared with the store, as in `deaths.rs`; so is the log
 //! of one real agent's camera, which is the one that is asked.
 //!
+//! Seen failing against scripts that start a gateway otherwise (`--oriel`): with its data elsewhere, so that it went on acknowledging
+//! and said nothing; with an error in its log every second; and with five events taken from its file before a start.
+//!
 //! What is full is a disk of its own (`full/disk.rs`), filled by a file that takes whatever room there is (`full/ballast.rs`).
 
 mod ballast;

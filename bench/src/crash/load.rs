@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::light::Fleet;
 use crate::{failure::Result, fleet, gateway::Gateway, report::Report};
 
-// No doc comment: it would be the help of the subcommands that have these flags.
+/// What they write and upload, and at which gateway.
 #[derive(Debug, clap::Args)]
 pub(super) struct Load {
     /// Cameras that write and upload events

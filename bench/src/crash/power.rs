@@ -6,7 +6,8 @@
 //! send again what was not acknowledged to them, so in the end nothing may be missing. How the gateway dies and what is compared
 //! in the end is in `deaths.rs`; what a cut takes is in `powercut/src/lib.rs`.
 //!
-//! Seen failing on a disk that lies (`--lie`).
+//! Seen failing on a disk that lies (`--lie`): nothing is left of what was acknowledged. And against a gateway whose syncs of the
+//! write-ahead log did nothing, by a library that was loaded before it: what was acknowledged last was gone after two cuts.
 
 mod disk;
 
