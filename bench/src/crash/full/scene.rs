@@ -106,8 +106,11 @@ impl Scene {
         report.check(said.is_some(), format!("{when}: the gateway does not say that its store is full"));
         sleep(SETTLED_AFTER).await;
         let acked = self.fleet.counts().acked;
-        let serves = match fate {
-            Fate::Lives => self.live(errors, report).await?,
+        let serves_since = match fate {
+            Fate::Lives => {
+                self.live(errors, report).await?;
+                Some(acked)
+            }
             Fate::Killed => {
                 self.gateway.kill().await?;
                 self.start_on_full_disk(when, report).await?
@@ -122,23 +125,23 @@ impl Scene {
                 self.start_on_full_disk(when, report).await?
             }
         };
-        if serves {
+        if serves_since.is_some() {
             let lost = outcome::acked_lost(&self.gateway, &self.fleet, report).await;
             report.none(&format!("{when}: acknowledged, and not in the store"), lost);
         }
-        let more = self.fleet.counts().acked - acked;
+        let more = self.fleet.counts().acked - serves_since.unwrap_or(acked);
         report.none(&format!("{when}: events that were acknowledged"), more);
         self.errors()?.iter().skip(errors).take(5).for_each(|line| report.progress(line));
         report.figure(&format!("{when}: errors in the log"), self.errors()?.len() - errors);
         report.figure(&format!("{when}: ballast"), mebibytes(ballast.remove().await?));
-        if !serves {
+        if serves_since.is_none() {
             self.gateway.start_again().await?;
         }
         self.recover(when, report).await
     }
 
     /// The gateway lives on, and the real agent comes anew; `before` is how many errors were logged when the disk was not full.
-    async fn live(&mut self, before: usize, report: &mut Report) -> Result<bool> {
+    async fn live(&mut self, before: usize, report: &mut Report) -> Result<()> {
         let (when, mut seen) = (Fate::Lives.when(), Seen::default());
         seen.look(&self.gateway, &self.camera, FULL_FOR).await?;
         let errors = self.errors()?.len() - before;
@@ -149,11 +152,12 @@ impl Scene {
         seen.tell(when, report);
         let more = self.errors()?.len() - before - errors;
         report.check(more <= OF_ONE_AGENT, format!("{when}: {more} more errors after an agent came anew"));
-        Ok(true)
+        Ok(())
     }
 
-    /// Starts the gateway, which has ended, on the full disk; whether it serves there.
-    async fn start_on_full_disk(&mut self, when: &str, report: &mut Report) -> Result<bool> {
+    /// Starts the gateway, which has ended, on the full disk. If it serves there: how many events were acknowledged when it said that
+    /// its store is full, since some may have found room.
+    async fn start_on_full_disk(&mut self, when: &str, report: &mut Report) -> Result<Option<u64>> {
         let start = Instant::now();
         let (name, refusal) = (format!("{when}: starts anew"), self.gateway.start_again().await.err());
         self.fleet.stage.darken(false);
@@ -165,10 +169,10 @@ impl Scene {
                 said.is_some(),
                 format!("{when}: serves anew and does not say that its store is full"),
             );
-            let mut seen = Seen::default();
+            let (acked, mut seen) = (self.fleet.counts().acked, Seen::default());
             seen.look(&self.gateway, &self.camera, WATCHED_FOR).await?;
             seen.tell(when, report);
-            return Ok(true);
+            return Ok(Some(acked));
         };
         let refusal = refusal.to_string();
         let last = refusal.lines().last().unwrap_or_default();
@@ -177,14 +181,14 @@ impl Scene {
             last.contains("full"),
             format!("{when}: does not start, and does not say that the disk is full"),
         );
-        Ok(false)
+        Ok(None)
     }
 
     /// There is room again: everything that was written until now must come.
     async fn recover(&self, when: &str, report: &mut Report) -> Result<()> {
         let cameras = &self.fleet.cameras;
         let goals: Vec<u64> = cameras.iter().map(|camera| camera.counts().written).collect();
-        let late: u64 = goals.iter().sum::<u64>() - self.fleet.counts().acked;
+        let late = goals.iter().sum::<u64>().saturating_sub(self.fleet.counts().acked);
         let start = Instant::now();
         let well = watch::well(&self.gateway, ARRIVED_WITHIN).await?;
         let told = well.map_or_else(|| "never".to_owned(), millis);
