@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use oriel_proto::{
     Call, CameraId, Failure, FailureCode, Timestamp,
     call::{EventsCall, EventsTrailer, Order},
-    event::{LossReason, Position},
+    event::{LossReason, LostRange, Position},
     view::{EventView, ViewError, read_events},
 };
 use tokio::time::Instant;
@@ -75,6 +75,17 @@ pub struct Coverage {
     pub to: Timestamp,
     /// Who answered for it, or why nobody can.
     pub by: CoveredBy,
+}
+
+impl Coverage {
+    /// The stretch of time of which events were lost.
+    fn of_loss(lost: &LostRange) -> Self {
+        let by = match lost.why {
+            LossReason::PastRetention => CoveredBy::PastRetention,
+            _ => CoveredBy::LostOnCamera,
+        };
+        Self { from: Some(lost.from), to: lost.to, by }
+    }
 }
 
 /// Who answered for a stretch of time.
@@ -288,13 +299,6 @@ fn coverage(call: &EventsCall, last: Option<Timestamp>, trailer: &EventsTrailer)
     let gave_up = trailer.more && last.is_none();
     let by = if gave_up { CoveredBy::SearchLimit } else { CoveredBy::Camera };
     let mut stretches = vec![Coverage { from, to, by }];
-    stretches.extend(trailer.lost.iter().map(|lost| Coverage {
-        from: Some(lost.from),
-        to: lost.to,
-        by: match lost.why {
-            LossReason::PastRetention => CoveredBy::PastRetention,
-            _ => CoveredBy::LostOnCamera,
-        },
-    }));
+    stretches.extend(trailer.lost.iter().map(Coverage::of_loss));
     stretches
 }

@@ -58,6 +58,16 @@ async fn uploader(gateway: &TestGateway, epoch: Epoch) -> RawAgent {
     agent
 }
 
+/// Two connections of one device whose camera `porch` has a log of this epoch.
+async fn connected_twice(gateway: &TestGateway, epoch: Epoch) -> (RawAgent, RawAgent) {
+    let (enrolled, instance) = (gateway.enroll(&["porch"]).await, InstanceId::new());
+    let mut older = enrolled.welcomed(instance, 1).await;
+    announce(&mut older, epoch, 1).await;
+    let mut newer = enrolled.welcomed(instance, 2).await;
+    announce(&mut newer, epoch, 1).await;
+    (older, newer)
+}
+
 /// The number up to which the next acknowledgement goes.
 async fn acked(agent: &mut RawAgent, expected: Epoch) -> Seq {
     loop {
@@ -95,11 +105,7 @@ async fn a_gateway_offers_to_take_events_and_acknowledges_what_is_stored() {
 #[tokio::test]
 async fn events_count_from_an_older_connection_too_and_the_newest_is_told() {
     let (gateway, epoch) = (TestGateway::start().await, Epoch::new());
-    let (enrolled, instance) = (gateway.enroll(&["porch"]).await, InstanceId::new());
-    let mut older = enrolled.welcomed(instance, 1).await;
-    announce(&mut older, epoch, 1).await;
-    let mut newer = enrolled.welcomed(instance, 2).await;
-    announce(&mut newer, epoch, 1).await;
+    let (mut older, mut newer) = connected_twice(&gateway, epoch).await;
     older.send(AgentFrame::Events(events(epoch, 1, &["a cat"]))).await;
     assert_eq!(acked(&mut newer, epoch).await, 1);
 }
@@ -211,11 +217,7 @@ async fn coming_and_going_stands_in_the_log() {
 #[tokio::test]
 async fn a_newer_connection_is_no_coming_and_going() {
     let (gateway, epoch) = (TestGateway::start().await, Epoch::new());
-    let (enrolled, instance) = (gateway.enroll(&["porch"]).await, InstanceId::new());
-    let mut older = enrolled.welcomed(instance, 1).await;
-    announce(&mut older, epoch, 1).await;
-    let mut newer = enrolled.welcomed(instance, 2).await;
-    announce(&mut newer, epoch, 1).await;
+    let (mut older, mut newer) = connected_twice(&gateway, epoch).await;
     newer.send(AgentFrame::Ready {}).await;
     assert_eq!(older.close_code().await, Some(4001));
     newer.send(AgentFrame::Events(events(epoch, 1, &["a cat"]))).await;

@@ -3,7 +3,7 @@
 use oriel_proto::{
     CameraId, Timestamp,
     call::{EventsCall, Order},
-    event::{LossReason, Position},
+    event::Position,
     frame::SpoolState,
 };
 
@@ -127,14 +127,7 @@ fn coverage(
         add(from, to, CoveredBy::SearchLimit);
     }
     let lost = extent.lost.iter().filter(|lost| lost.from < to && from.is_none_or(|from| lost.to >= from));
-    stretches.extend(lost.map(|lost| Coverage {
-        from: Some(lost.from),
-        to: lost.to,
-        by: match lost.why {
-            LossReason::PastRetention => CoveredBy::PastRetention,
-            _ => CoveredBy::LostOnCamera,
-        },
-    }));
+    stretches.extend(lost.map(Coverage::of_loss));
     stretches
 }
 
