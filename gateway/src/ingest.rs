@@ -5,6 +5,7 @@
 
 use std::{
     collections::VecDeque,
+    future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -86,12 +87,19 @@ impl Ingest {
         self.0.news.notify_one();
     }
 
-    /// Writes what comes until it is closed.
+    /// Writes what comes until it is closed; before that, that the cameras went which a killed gateway left connected.
     pub async fn run(self) {
+        let began = clock::now();
+        if self.0.persist(|| self.0.store.close_presences(began)).await.is_none() {
+            return;
+        }
         loop {
             let (group, bytes) = self.0.group();
             if !group.is_empty() {
-                self.0.write(group).await;
+                if self.0.write(group).await.is_none() {
+                    // Not acknowledged, so their agents bring them again.
+                    return tracing::error!(bytes = self.0.lock().bytes, "stopped without writing what came");
+                }
                 self.0.wrote(bytes);
             } else if self.0.lock().closed {
                 return;
@@ -115,22 +123,29 @@ impl Parts {
         (group, total)
     }
 
-    /// Writes a group, however often it must be tried, and answers for each of its deliveries.
-    async fn write(&self, group: Vec<Delivery>) {
+    /// Writes a group and answers for each of its deliveries; none when that was given up.
+    async fn write(&self, group: Vec<Delivery>) -> Option<()> {
         let group = Arc::new(group);
+        let kept = self.persist(|| self.store.keep(Arc::clone(&group), clock::now())).await?;
+        group.iter().zip(kept).for_each(|(delivery, kept)| self.answer(delivery, kept));
+        Some(())
+    }
+
+    /// What `write` gives once the store can be written, however often it must be tried; none when it is closed before that.
+    async fn persist<T, F>(&self, write: impl Fn() -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
         loop {
-            match self.store.keep(Arc::clone(&group), clock::now()).await {
-                Ok(kept) => {
+            match write().await {
+                Ok(done) => {
                     self.recovered();
-                    group.iter().zip(kept).for_each(|(delivery, kept)| self.answer(delivery, kept));
-                    return;
+                    return Some(done);
                 }
                 Err(error) => {
                     self.failed(&error);
                     if matches!(error, StoreError::Closed) || self.lock().closed {
-                        // Not acknowledged, so their agents bring them again.
-                        tracing::error!(deliveries = group.len(), "stopped without writing what came");
-                        return;
+                        return None;
                     }
                     sleep(AGAIN_AFTER).await;
                 }

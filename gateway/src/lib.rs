@@ -161,7 +161,6 @@ impl Gateway {
         let metrics = Arc::new(Metrics::default());
         let (registry, stopping) = (Registry::default(), CancellationToken::new());
         let cameras = Cameras::load(store.clone(), registry.clone()).await?;
-        store.close_presences(clock::now()).await?;
         let relay = Relay::new(registry.clone(), Arc::clone(&metrics), stopping.clone());
         let (budget, counters) = (config.limits.ingest_bytes, metrics.ingest.clone());
         let ingest = Ingest::new(store.clone(), registry.clone(), counters, budget);

@@ -29,6 +29,9 @@ pub enum StoreError {
     /// SQLite failed.
     #[error("database: {0}")]
     Sqlite(Arc<rusqlite::Error>),
+    /// SQLite ended the transaction that this was part of, as it does when its disk is full.
+    #[error("database: the transaction was ended by another part of it that failed")]
+    Ended,
     /// The writer's thread cannot be started.
     #[error("cannot start the database's thread: {0}")]
     Thread(Arc<io::Error>),

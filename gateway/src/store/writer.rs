@@ -175,7 +175,10 @@ fn commit_together(
             Err(_) => break,
         }
     }
-    let committed = transaction.commit().map_err(StoreError::from);
+    // To commit what has ended would hide from everybody why it did.
+    let ended = transaction.is_autocommit();
+    let committed =
+        if ended { Err(StoreError::Ended) } else { transaction.commit().map_err(StoreError::from) };
     for answer in answers {
         answer(committed.clone());
     }
