@@ -10,7 +10,6 @@ mod compare;
 mod deaths;
 mod full;
 mod gateway;
-mod launcher;
 mod light;
 mod load;
 mod outcome;

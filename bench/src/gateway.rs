@@ -38,6 +38,8 @@ const AT_ONCE: &str = "dirty_decay_ms:500,muzzy_decay_ms:0";
 pub(crate) struct Options {
     /// The program; none means the one beside this program.
     pub(crate) program: Option<PathBuf>,
+    /// Where its data lies; none means a folder of its own, which goes with it.
+    pub(crate) data: Option<PathBuf>,
     /// Whether it serves TLS.
     pub(crate) tls: bool,
     /// Further flags of `oriel serve`.
@@ -217,7 +219,8 @@ fn spawn(options: &Options, folder: &Path, listen: SocketAddr, start: u32) -> Re
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ORIEL_")) {
         command.env_remove(name);
     }
-    command.arg("serve").arg("--data").arg(folder.join("data"));
+    let data = options.data.clone().unwrap_or_else(|| folder.join("data"));
+    command.arg("serve").arg("--data").arg(data);
     command.args(["--metrics-listen", "off", "--listen", &listen.to_string()]).args(&options.flags);
     if options.tls {
         command.arg("--tls-cert").arg(folder.join("cert.pem"));

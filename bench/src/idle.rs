@@ -95,7 +95,8 @@ impl Idle {
     /// What the gateway needs.
     async fn cost(&self, part: usize) -> Result<Cost> {
         let (program, tls, flags) = (self.oriel.clone(), self.tls, self.flags());
-        let mut gateway = Gateway::start(Options { program, tls, flags, trimmed: true }).await?;
+        let mut gateway =
+            Gateway::start(Options { program, tls, flags, trimmed: true, ..Options::default() }).await?;
         let empty = settled(&gateway).await?;
         let members = fleet::enrolled(&gateway, self.agents, 1).await?;
         // A process that has enrolled nobody itself.

@@ -14,7 +14,6 @@ mod disk;
 use self::disk::Disk;
 use super::{
     deaths::{ENOUGH, Trial},
-    launcher,
     light::Stage,
     load::Load,
 };
@@ -45,8 +44,8 @@ impl PowerCuts {
         load.tell(&report);
         // Before the gateway, so that it is unmounted after its end.
         let mut disk = Disk::mount(seed, lie).await?;
-        let program = launcher::write(disk.folder(), load.oriel.clone(), &disk.path().join("data"))?;
-        let mut gateway = Gateway::start(Options { program: Some(program), ..Options::default() }).await?;
+        let (program, data) = (load.oriel.clone(), Some(disk.path().join("data")));
+        let mut gateway = Gateway::start(Options { program, data, ..Options::default() }).await?;
         let cut = async |gateway: &mut Gateway, stage: &Stage| {
             stage.darken(true);
             disk.fail().await?;

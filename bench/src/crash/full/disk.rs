@@ -58,11 +58,6 @@ impl SmallDisk {
         self.folder.path().join("mounted")
     }
 
-    /// A folder beside the disk that lives as long.
-    pub(super) fn folder(&self) -> PathBuf {
-        self.folder.path().to_owned()
-    }
-
     /// How large it is, and of which kind.
     pub(super) fn what(&self) -> &str {
         &self.what

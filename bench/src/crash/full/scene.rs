@@ -12,7 +12,7 @@ use super::{
     watch::{self, Seen},
 };
 use crate::{
-    crash::{compare::compare, launcher, light::Fleet, outcome, row},
+    crash::{compare::compare, light::Fleet, outcome, row},
     device::{Device, Simulated},
     failure::{Failure, Result},
     fleet::{self, life::CONNECT_WITHIN},
@@ -84,8 +84,8 @@ impl Scene {
         );
         let disk = SmallDisk::mount(DISK)?;
         report.figure("disk", disk.what());
-        let program = launcher::write(&disk.folder(), oriel, &disk.path().join("data"))?;
-        let gateway = Gateway::start(Options { program: Some(program), ..Options::default() }).await?;
+        let data = Some(disk.path().join("data"));
+        let gateway = Gateway::start(Options { program: oriel, data, ..Options::default() }).await?;
         let members = fleet::enrolled(&gateway, cameras, EACH).await?;
         let camera = fleet::camera(cameras)?;
         let simulated = Simulated { interval: INTERVAL, live: true, ..Simulated::default() };

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{self as std_process, Stdio},
     thread,
     time::{Duration, Instant},
@@ -76,11 +76,6 @@ impl Disk {
             .await
             .doing("without /dev/fuse, and root or fusermount3, there is no such disk")?;
         Ok(disk)
-    }
-
-    /// A folder beside the disk that lives as long.
-    pub(super) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// Where it is mounted.
