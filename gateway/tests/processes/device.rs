@@ -70,6 +70,27 @@ impl Device {
         process
     }
 
+    /// Starts `camera-agent run` under a clock of its own, which goes right until [`Device::set_clock`] says otherwise; waits
+    /// until the gateway has taken a camera of it.
+    #[track_caller]
+    pub(crate) fn start_with_own_clock(&self) -> Process {
+        self.set_clock("+0");
+        let mut command = self.agent(&["run"]);
+        command.env("LD_PRELOAD", faketime()).env("FAKETIME_TIMESTAMP_FILE", self.path("clock"));
+        // What waits goes on by the true time, and the file is read whenever the clock is.
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_NO_CACHE", "1");
+        let mut process = Process::start(command);
+        process.says("the camera is taken");
+        process
+    }
+
+    /// Sets the device's own clock off by so much, such as `-1d`, at once.
+    pub(crate) fn set_clock(&self, offset: &str) {
+        // In one step: the agent reads it at any moment.
+        fs::write(self.path("clock.new"), offset).unwrap();
+        fs::rename(self.path("clock.new"), self.path("clock")).unwrap();
+    }
+
     /// Changes the agent's configuration.
     pub(crate) fn configure(&self, from: &str, to: &str) {
         let file = self.path("agent.toml");
@@ -119,6 +140,13 @@ pub(crate) fn printed(gateway: &Gateway, cameras: &[&str]) -> String {
         args.extend(["--camera", camera]);
     }
     gateway.oriel(&args).fine().trim_end().to_owned()
+}
+
+/// The library that gives a program another clock; `./check` installs it.
+fn faketime() -> PathBuf {
+    let folders = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+    let mut files = folders.map(|folder| folder.join("faketime/libfaketime.so.1"));
+    files.find(|file| file.exists()).unwrap_or_else(|| panic!("missing: apt-get install libfaketime"))
 }
 
 fn copy_folder(from: &Path, to: &Path) {

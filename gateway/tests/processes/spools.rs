@@ -1,4 +1,5 @@
-//! Logs on devices that are restored, cloned, wiped, broken or full: what was acknowledged stays, and nothing is passed over silently.
+//! Logs on devices that are restored, cloned, wiped, broken or full, or whose clock is set: what was acknowledged stays, and
+//! nothing is passed over silently.
 
 use std::{collections::HashSet, fs, path::Path};
 
@@ -159,4 +160,34 @@ fn what_a_full_spool_had_to_drop_is_named_and_the_rest_arrives() {
     let stored = Stored::at_least(&http, 50);
     let lowest = stored.0.iter().map(|(id, _)| id[37..].parse::<u64>().unwrap()).min();
     assert!(lowest > Some(1), "the oldest ones went");
+}
+
+#[test]
+fn a_clock_that_goes_back_a_day_begins_an_epoch_and_everything_is_kept() {
+    let gateway = Gateway::start();
+    let (device, first) = writing(&gateway);
+    let _agent = device.start_with_own_clock();
+    let before = Stored::at_least(&gateway.http(), first.0.len() + 20);
+    device.set_clock("-1d");
+    let after = Stored::at_least(&gateway.http(), before.0.len() + 20);
+    after.keeps(&before);
+    assert_eq!((before.epochs().len(), after.epochs().len()), (1, 2));
+    assert_eq!(missing(&gateway.http()), HashSet::new());
+}
+
+#[test]
+fn a_clock_that_goes_forward_a_day_stays_in_its_epoch_until_it_is_put_right() {
+    let gateway = Gateway::start();
+    let (device, first) = writing(&gateway);
+    let _agent = device.start_with_own_clock();
+    let before = Stored::at_least(&gateway.http(), first.0.len() + 20);
+    device.set_clock("+1d");
+    let ahead = Stored::at_least(&gateway.http(), before.0.len() + 20);
+    ahead.keeps(&before);
+    assert_eq!(ahead.epochs(), before.epochs());
+    device.set_clock("+0");
+    let after = Stored::at_least(&gateway.http(), ahead.0.len() + 20);
+    after.keeps(&ahead);
+    assert_eq!(after.epochs().len(), 2);
+    assert_eq!(missing(&gateway.http()), HashSet::new());
 }
