@@ -8,6 +8,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::{StreamExt, future::join_all};
 use oriel_gateway::{
     events,
@@ -24,7 +25,7 @@ use oriel_gateway::{
 use oriel_proto::{
     AgentId, CameraId, ImageClass, InstanceId, SessionId, Timestamp,
     call::{EventsCall, Order},
-    frame::{Announce, Events, Health, Lost},
+    frame::{Announce, Health},
     limits::{CALLS, FRAME_BYTES},
 };
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
@@ -167,10 +168,7 @@ impl Inbox for Deaf {
     fn camera(&mut self, _: Announce) {}
     fn gone(&mut self, _: CameraId) {}
     fn ready(&mut self) {}
-    fn events(&mut self, _: Events, _: usize) -> Result<(), Close> {
-        Ok(())
-    }
-    fn lost(&mut self, _: Lost, _: usize) -> Result<(), Close> {
+    fn upload(&mut self, _: &Bytes) -> Result<(), Close> {
         Ok(())
     }
     fn fresh(&mut self, _: CameraId, _: ImageClass, _: Timestamp) {}

@@ -1,17 +1,26 @@
 //! Ingest: what agents say unasked about their logs goes into the store, in groups, and is acknowledged once it is on disk.
 //!
+//! A hundred events take their time to read, and uploads come many at once. So they are read here, one after the other by one
+//! task, and whoever asks a camera meanwhile waits for one of them at most, not for as many as there are agents.
+//!
 //! A store that cannot write shows as missing acknowledgements, never as a socket that is not read: agents send no more than
 //! they may have unacknowledged, and what all of them have waiting here is bounded by a budget.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
+    fmt,
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
 use oriel_proto::frame::{Notice, NoticeCode};
-use tokio::{sync::Notify, time::sleep};
+use tokio::{spawn, sync::Notify, task::yield_now, time::sleep};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     clock,
@@ -30,6 +39,12 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Ingest(Arc<Parts>);
 
+/// What came up a link about a camera's log, to be read in its turn.
+pub trait Upload: Send {
+    /// What it brings; none when there is nothing in it to be kept.
+    fn read(self: Box<Self>) -> Option<Delivery>;
+}
+
 #[derive(Debug)]
 struct Parts {
     store: Store,
@@ -38,17 +53,31 @@ struct Parts {
     /// Bytes that may wait.
     budget: usize,
     queue: Mutex<Queue>,
-    news: Notify,
+    /// Something came.
+    came: Notify,
+    /// Something was read.
+    read: Notify,
     /// Why the last commit failed; none while the store can be written.
     trouble: Mutex<Option<String>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Queue {
-    waiting: VecDeque<(Delivery, usize)>,
-    /// Of what waits and of what is being written.
+    unread: VecDeque<(Box<dyn Upload>, usize)>,
+    read: VecDeque<(Delivery, usize)>,
+    /// Of what waits, is being read and is being written.
     bytes: usize,
+    /// Nothing comes any more.
     closed: bool,
+    /// And everything that came is read.
+    all_read: bool,
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unread, read) = (self.unread.len(), self.read.len());
+        f.debug_struct("Queue").field("unread", &unread).field("read", &read).finish_non_exhaustive()
+    }
 }
 
 /// No room is left for what came: too much waits for the store.
@@ -58,21 +87,25 @@ pub struct Full;
 impl Ingest {
     /// Nothing waits yet; `budget` is how many bytes may.
     pub fn new(store: Store, registry: Registry, metrics: IngestMetrics, budget: usize) -> Self {
-        let (queue, news, trouble) = (Mutex::default(), Notify::new(), Mutex::default());
-        Self(Arc::new(Parts { store, registry, metrics, budget, queue, news, trouble }))
+        let (queue, trouble) = (Mutex::default(), Mutex::default());
+        let (came, read) = (Notify::new(), Notify::new());
+        Self(Arc::new(Parts { store, registry, metrics, budget, queue, came, read, trouble }))
     }
 
-    /// Takes a delivery that came in a frame of so many bytes; it is acknowledged later, or never.
-    pub fn take(&self, delivery: Delivery, bytes: usize) -> Result<(), Full> {
-        let mut queue = self.0.lock();
-        if queue.bytes + bytes > self.0.budget {
-            return Err(Full);
-        }
-        queue.bytes += bytes;
-        queue.waiting.push_back((delivery, bytes));
-        self.0.metrics.waiting_bytes.set(i64::try_from(queue.bytes).unwrap_or(i64::MAX));
-        drop(queue);
-        self.0.news.notify_one();
+    /// Takes an upload that came in a frame of so many bytes; it is acknowledged later, or never.
+    pub fn take(&self, upload: Box<dyn Upload>, bytes: usize) -> Result<(), Full> {
+        self.0.admit(bytes, |queue| queue.unread.push_back((upload, bytes)))?;
+        self.0.came.notify_one();
+        // Whoever acknowledges a group sets all its agents going, and each sends at once.
+        thread::yield_now();
+        Ok(())
+    }
+
+    /// Takes what the gateway itself has to say of a camera.
+    pub fn note(&self, delivery: Delivery) -> Result<(), Full> {
+        let bytes = size_of::<Delivery>();
+        self.0.admit(bytes, |queue| queue.read.push_back((delivery, bytes)))?;
+        self.0.read.notify_one();
         Ok(())
     }
 
@@ -84,38 +117,80 @@ impl Ingest {
     /// Nothing comes any more: [`Ingest::run`] ends once what waits is written, or cannot be.
     pub fn close(&self) {
         self.0.lock().closed = true;
-        self.0.news.notify_one();
+        self.0.came.notify_one();
     }
 
-    /// Writes what comes until it is closed; before that, that the cameras went which a killed gateway left connected.
+    /// Reads and writes what comes until it is closed; before that, that the cameras went which a killed gateway left connected.
     pub async fn run(self) {
         let began = clock::now();
         if self.0.persist(|| self.0.store.close_presences(began)).await.is_none() {
             return;
         }
-        loop {
-            let (group, bytes) = self.0.group();
-            if !group.is_empty() {
-                if self.0.write(group).await.is_none() {
-                    // Not acknowledged, so their agents bring them again.
-                    return tracing::error!(bytes = self.0.lock().bytes, "stopped without writing what came");
-                }
-                self.0.wrote(bytes);
-            } else if self.0.lock().closed {
-                return;
-            } else {
-                self.0.news.notified().await;
-            }
-        }
+        // A task of its own, because whatever wakes a task ends its giving way.
+        let parts = Arc::clone(&self.0);
+        let _reading = AbortOnDropHandle::new(spawn(async move { parts.read_all().await }));
+        self.0.write_all().await;
     }
 }
 
 impl Parts {
+    /// Puts something into the queue, if there is room for so many bytes.
+    fn admit(&self, bytes: usize, put: impl FnOnce(&mut Queue)) -> Result<(), Full> {
+        let mut queue = self.lock();
+        if queue.bytes + bytes > self.budget {
+            return Err(Full);
+        }
+        queue.bytes += bytes;
+        put(&mut queue);
+        self.metrics.waiting_bytes.set(i64::try_from(queue.bytes).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    /// Reads one upload after the other, and gives way in between, until nothing comes any more.
+    async fn read_all(&self) {
+        loop {
+            let next = self.lock().unread.pop_front();
+            if let Some((upload, bytes)) = next {
+                match upload.read() {
+                    Some(delivery) => self.lock().read.push_back((delivery, bytes)),
+                    None => self.let_go(bytes),
+                }
+                self.read.notify_one();
+                // To other threads, as while events are written, and to other tasks of this one.
+                thread::yield_now();
+                yield_now().await;
+            } else if self.lock().closed {
+                self.lock().all_read = true;
+                return self.read.notify_one();
+            } else {
+                self.came.notified().await;
+            }
+        }
+    }
+
+    /// Writes what was read until there will be no more of it.
+    async fn write_all(&self) {
+        loop {
+            let (group, bytes) = self.group();
+            if !group.is_empty() {
+                if self.write(group).await.is_none() {
+                    // Not acknowledged, so their agents bring them again.
+                    return tracing::error!(bytes = self.lock().bytes, "stopped without writing what came");
+                }
+                self.let_go(bytes);
+            } else if self.lock().all_read {
+                return;
+            } else {
+                self.read.notified().await;
+            }
+        }
+    }
+
     /// What is written together next, in the order in which it came, and its bytes.
     fn group(&self) -> (Vec<Delivery>, usize) {
         let mut queue = self.lock();
         let (mut group, mut events, mut total) = (Vec::new(), 0, 0);
-        while let Some((delivery, bytes)) = queue.waiting.pop_front_if(|_| events < GROUP) {
+        while let Some((delivery, bytes)) = queue.read.pop_front_if(|_| events < GROUP) {
             events += delivery.content.events();
             total += bytes;
             group.push(delivery);
@@ -190,7 +265,7 @@ impl Parts {
         }
     }
 
-    fn wrote(&self, bytes: usize) {
+    fn let_go(&self, bytes: usize) {
         let mut queue = self.lock();
         queue.bytes -= bytes;
         self.metrics.waiting_bytes.set(i64::try_from(queue.bytes).unwrap_or(i64::MAX));

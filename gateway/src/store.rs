@@ -39,7 +39,7 @@ pub use self::{
     key::{KeyRecord, Role, RoleError, Scope},
     lock::FolderLock,
     log::{
-        Batch, Content, Delivery, Expired, Extent, Kept, KeptEvent, NewEvent, Posted, PostedEntry, Presence,
+        Batch, Content, Delivery, Expired, Extent, Kept, KeptEvent, NewEvents, Posted, PostedEntry, Presence,
         Read, Retention,
     },
     pattern::{CameraPattern, PatternError},

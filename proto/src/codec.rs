@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     call::Trailer,
     event::{Data, Event},
-    frame::{AgentFrame, Digest, GatewayFrame},
+    frame::{AgentFrame, Digest, GatewayFrame, LogFrame},
     id::RequestId,
     limits::{FRAME_BYTES, WORD_BYTES},
     scan,
@@ -175,6 +175,12 @@ pub fn decode_outlined<F: Frame>(bytes: &[u8], outline: Outline<'_>) -> Result<F
     })
 }
 
+/// The Events or Lost frame that `bytes` hold, which [`outline`] has found to be well-formed. Events become an `L`, as their reader
+/// wants them; `IgnoredAny` passes over them.
+pub fn decode_log<L: DeserializeOwned>(bytes: &[u8]) -> Result<LogFrame<L>, Violation> {
+    rmp_serde::from_slice(bytes).map_err(|_| Violation::WrongFields)
+}
+
 /// The trailer that `bytes` hold, which stood in a well-formed frame.
 pub(crate) fn trailer(bytes: &[u8]) -> Option<Trailer> {
     rmp_serde::from_slice(bytes).ok()
@@ -215,13 +221,31 @@ impl io::Write for Counter {
 
 /// What tells two events with one identity apart: the first 16 bytes of the SHA-256 of the event's MessagePack, without `was`.
 pub fn digest(event: &Event) -> Digest {
-    let mut bare = Event { was: None, ..event.clone() };
-    // Keys stand in the order of their bytes, whatever order the map of this build keeps.
-    bare.data.sort_keys();
-    bare.data.values_mut().for_each(serde_json::Value::sort_all_objects);
-    let bytes = rmp_serde::to_vec_named(&bare).unwrap_or_default();
+    let flat = event.data.values().all(|value| !value.is_array() && !value.is_object());
+    let sorted = event.data.keys().is_sorted() && flat;
+    let bytes = if sorted && event.was.is_none() { named(event) } else { named(&bare(event)) };
     let hash = Sha256::digest(bytes);
     let mut first = [0; 16];
     first.copy_from_slice(&hash[..16]);
     Digest::from_bytes(first)
 }
+
+/// The event without `was`, the keys of its data in the order of their bytes, whatever order the map of this build keeps.
+fn bare(event: &Event) -> Event {
+    let mut bare = Event { was: None, ..event.clone() };
+    bare.data.sort_keys();
+    bare.data.values_mut().for_each(serde_json::Value::sort_all_objects);
+    bare
+}
+
+/// The event's MessagePack; nothing when it has none.
+fn named(event: &Event) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(USUAL_EVENT + event.description.len());
+    if rmp_serde::encode::write_named(&mut bytes, event).is_err() {
+        bytes.clear();
+    }
+    bytes
+}
+
+/// More bytes than an event mostly takes beside its description.
+const USUAL_EVENT: usize = 256;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     agent::{
-        Ability, AgentFacts, AgentHealth, Announce, CameraHealth, Events, Fail, Health, Hello, Lost,
-        SourceState, SpoolState, Upload,
+        Ability, AgentFacts, AgentHealth, Announce, CameraHealth, Events, Fail, Health, Hello, LogFrame,
+        Lost, SourceState, SpoolState, Upload,
     },
     gateway::{Acked, Bound, Digest, Notice, NoticeCode, RefusalCode, Request, Watch, Welcome},
 };

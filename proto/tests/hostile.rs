@@ -5,13 +5,15 @@ mod common;
 
 use common::{arbitrary, samples, wire};
 use oriel_proto::{
-    AgentFrame, DecodeError, GatewayFrame,
-    codec::{Frame, Violation, encode},
+    AgentFrame, DecodeError, Event, GatewayFrame,
+    codec::{Frame, Violation, decode_log, encode, outline},
     decode,
+    frame::LogFrame,
     limits::{DEPTH, FRAME_BYTES},
 };
 use proptest::prelude::*;
 use rmpv::Value;
+use serde::de::IgnoredAny;
 
 fn violation(bytes: &[u8]) -> Violation {
     let agent = decode::<AgentFrame>(bytes).unwrap_err();
@@ -249,6 +251,33 @@ proptest! {
                 bytes[place] = byte;
             }
             _ = decode::<GatewayFrame>(&bytes);
+        }
+    }
+
+    #[test]
+    fn what_is_read_of_an_upload_first_is_what_is_read_later(
+        frame in arbitrary::agent_frame(), place in any::<prop::sample::Index>(), byte in any::<u8>(), change in any::<bool>(),
+    ) {
+        let Ok(mut bytes) = encode(&frame) else { return Ok(()) };
+        if change {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        if outline(&bytes).is_err() {
+            return Ok(());
+        }
+        let head = decode_log::<IgnoredAny>(&bytes);
+        match decode::<AgentFrame>(&bytes) {
+            Ok(AgentFrame::Events(whole)) => {
+                let Ok(LogFrame::Events(head)) = head else { panic!("{head:?}") };
+                prop_assert_eq!(decode_log(&bytes), Ok(LogFrame::Events(whole.clone())));
+                prop_assert_eq!((head.camera, head.epoch, head.first), (whole.camera, whole.epoch, whole.first));
+                prop_assert_eq!((head.next, head.as_of), (whole.next, whole.as_of));
+            }
+            Ok(AgentFrame::Lost(whole)) => prop_assert_eq!(decode_log::<Vec<Event>>(&bytes), Ok(LogFrame::Lost(whole))),
+            Ok(_) => prop_assert!(head.is_err()),
+            // The events may be wrong all the same.
+            Err(_) => prop_assert!(decode_log::<Vec<Event>>(&bytes).is_err()),
         }
     }
 }

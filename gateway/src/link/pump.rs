@@ -15,7 +15,7 @@ use oriel_proto::{
     AgentFrame, CameraId, DecodeError, Failure, FailureCode, GatewayFrame, ImageClass, RequestId, Timestamp,
     codec::{Outline, Violation, decode_outlined, outline},
     encode,
-    frame::{Announce, Events, Health, Lost},
+    frame::{Announce, Health},
 };
 use tokio::{
     task::yield_now,
@@ -37,10 +37,8 @@ pub trait Inbox: Send {
     fn gone(&mut self, camera: CameraId);
     /// All cameras have been announced.
     fn ready(&mut self);
-    /// New events, in a frame of so many bytes; an error ends the link.
-    fn events(&mut self, events: Events, bytes: usize) -> Result<(), Close>;
-    /// Events that will never come, in a frame of so many bytes; an error ends the link.
-    fn lost(&mut self, lost: Lost, bytes: usize) -> Result<(), Close>;
+    /// A well-formed Events or Lost frame, whose fields are not read yet: they may be many; an error ends the link.
+    fn upload(&mut self, frame: &Bytes) -> Result<(), Close>;
     /// A new picture.
     fn fresh(&mut self, camera: CameraId, class: ImageClass, at: Timestamp);
     /// How agent and cameras are.
@@ -270,6 +268,10 @@ impl<S: Socket> Pump<S> {
                     return Ok(());
                 }
             },
+            ("Events" | "Lost", ..) => {
+                self.link.0.metrics.frames_in.inc();
+                return inbox.upload(bytes).map_err(End::ByGateway);
+            }
             _ => return self.unasked(outline, bytes, inbox),
         };
         self.link.0.metrics.frames_in.inc();
@@ -284,7 +286,7 @@ impl<S: Socket> Pump<S> {
             Ok(AgentFrame::Hello(_)) => return Err(End::ByGateway(Close::Violation(1002))),
             Ok(frame) => {
                 self.link.0.metrics.frames_in.inc();
-                deliver(frame, bytes.len(), inbox).map_err(End::ByGateway)?;
+                deliver(frame, inbox);
             }
             Err(DecodeError::Violation(violation)) => return Err(self.broken(violation)),
             Err(DecodeError::Unknown { tag, id }) => self.unknown(&tag, id),
@@ -313,23 +315,22 @@ impl<S: Socket> Pump<S> {
 }
 
 /// Gives the inbox what came unasked.
-fn deliver<I: Inbox>(frame: AgentFrame, bytes: usize, inbox: &mut I) -> Result<(), Close> {
+fn deliver<I: Inbox>(frame: AgentFrame, inbox: &mut I) {
     match frame {
         AgentFrame::Camera(announce) => inbox.camera(announce),
         AgentFrame::Gone { camera } => inbox.gone(camera),
         AgentFrame::Ready {} => inbox.ready(),
-        AgentFrame::Events(events) => inbox.events(events, bytes)?,
-        AgentFrame::Lost(lost) => inbox.lost(lost, bytes)?,
         AgentFrame::Fresh { camera, class, at } => inbox.fresh(camera, class, at),
         AgentFrame::Health(health) => inbox.health(health),
-        // Answers and Hello never come here.
-        AgentFrame::Hello(_)
+        // Uploads, answers and Hello never come here.
+        AgentFrame::Events(_)
+        | AgentFrame::Lost(_)
+        | AgentFrame::Hello(_)
         | AgentFrame::Reply { .. }
         | AgentFrame::Part { .. }
         | AgentFrame::Done { .. }
         | AgentFrame::Fail(_) => {}
     }
-    Ok(())
 }
 
 /// The frame's message. A frame that cannot be written is left out: its asker gets no answer before the deadline.

@@ -1,9 +1,10 @@
 //! An inbox for links of which only the answers matter.
 
+use bytes::Bytes;
 use oriel_gateway::link::{Close, pump::Inbox};
 use oriel_proto::{
     CameraId, ImageClass, Timestamp,
-    frame::{Announce, Events, Health, Lost},
+    frame::{Announce, Health},
 };
 
 /// Takes what comes unasked, and forgets it.
@@ -13,10 +14,7 @@ impl Inbox for Deaf {
     fn camera(&mut self, _: Announce) {}
     fn gone(&mut self, _: CameraId) {}
     fn ready(&mut self) {}
-    fn events(&mut self, _: Events, _: usize) -> Result<(), Close> {
-        Ok(())
-    }
-    fn lost(&mut self, _: Lost, _: usize) -> Result<(), Close> {
+    fn upload(&mut self, _: &Bytes) -> Result<(), Close> {
         Ok(())
     }
     fn fresh(&mut self, _: CameraId, _: ImageClass, _: Timestamp) {}

@@ -111,9 +111,9 @@ pub struct SpoolState {
     pub as_of: Timestamp,
 }
 
-/// Events of one epoch, without a gap.
+/// Events of one epoch, without a gap; `L` is what their list is read into.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Events {
+pub struct Events<L = Vec<Event>> {
     /// Whose.
     pub camera: CameraId,
     /// Of which epoch.
@@ -121,11 +121,20 @@ pub struct Events {
     /// The sequence number of the first of `events`.
     pub first: Seq,
     /// The events in order.
-    pub events: Vec<Event>,
+    pub events: L,
     /// The sequence number of the next event to be written.
     pub next: Seq,
     /// A time of the camera's clock, when `next` was read or shortly before: everything written up to it is below `next`.
     pub as_of: Timestamp,
+}
+
+/// A frame that says something of a log unasked; `L` is what a list of events is read into.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub enum LogFrame<L> {
+    /// New events.
+    Events(Events<L>),
+    /// Events that will never come.
+    Lost(Lost),
 }
 
 /// A stretch of events that will never come.

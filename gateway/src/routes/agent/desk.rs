@@ -5,24 +5,29 @@
 
 use std::{
     collections::VecDeque,
+    fmt::Display,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use bytes::Bytes;
 use oriel_proto::{
-    CameraId, Event, ImageClass, Seq, Timestamp,
+    CameraId, ImageClass, Seq, Timestamp,
+    codec::decode_log,
     event::LostRange,
-    frame::{Acked, Announce, Bound, Events, Health, Lost, RefusalCode, Upload},
+    frame::{self, Acked, Announce, Bound, Events, Health, LogFrame, Lost, RefusalCode},
     limits::CAMERAS_PER_AGENT,
 };
+use serde::de::IgnoredAny;
 
 use crate::{
     cameras::Claim,
     clock,
+    ingest::Upload,
     link::{Close, Inbox, Link, LinkFacts, pump::End},
     registry::{Joined, Offer},
     routes::App,
-    store::{Batch, Content, Delivery, NewEvent, Presence, StoreError},
+    store::{Batch, Content, Delivery, NewEvents, Presence, StoreError},
 };
 
 /// Words that may wait: every camera announced twice. An agent that says more before it is answered is cut off.
@@ -51,6 +56,18 @@ enum Word {
     Gone(CameraId),
     Ready,
     Health(Health),
+}
+
+/// An upload that waits to be read.
+struct Unread {
+    parts: Arc<Parts>,
+    frame: Bytes,
+}
+
+impl Upload for Unread {
+    fn read(self: Box<Self>) -> Option<Delivery> {
+        self.parts.read(&self.frame)
+    }
 }
 
 impl Desk {
@@ -176,7 +193,7 @@ impl Parts {
         // The id that the record has, so that it is in memory once.
         let camera = self.app.cameras.record(&camera).map_or(camera, |record| record.id.clone());
         let spool = spools.last().map(|spool| Box::new(*spool));
-        let offer = Offer { classes: classes.into(), spool: spool.filter(|_| upload == Upload::Live) };
+        let offer = Offer { classes: classes.into(), spool: spool.filter(|_| upload == frame::Upload::Live) };
         let now = clock::now();
         self.joined.bind(camera.clone(), offer, now);
         self.app.cameras.seen(std::slice::from_ref(&camera));
@@ -210,15 +227,40 @@ impl Parts {
 
     /// Writes down that a camera came or left; what finds no room is not worth a link.
     fn note(&self, camera: &CameraId, online: bool, at: Timestamp) {
-        let content = Content::Presence(Presence { online, at, why: None });
-        if self.deliver(camera.clone(), content, size_of::<Delivery>()).is_err() {
+        let presence = Presence { online, at, why: None };
+        if self.app.ingest.note(self.delivery(camera.clone(), Content::Presence(presence))).is_err() {
             tracing::warn!(%camera, online, "not written down: too much waits for the store");
         }
     }
 
-    fn deliver(&self, camera: CameraId, content: Content, bytes: usize) -> Result<(), Close> {
-        let agent = Some(self.link().facts().agent);
-        self.app.ingest.take(Delivery { camera, agent, content }, bytes).map_err(|_| Close::Overloaded)
+    /// What an upload brings; none when there is nothing in it to be kept.
+    fn read(&self, frame: &[u8]) -> Option<Delivery> {
+        let read = match decode_log(frame) {
+            Ok(LogFrame::Events(events)) => self.events(events),
+            Ok(LogFrame::Lost(lost)) => self.lost(lost),
+            Err(wrong) => Err(self.unsound(wrong.close_code(), &wrong)),
+        };
+        read.map_err(|why| self.link().close(why)).ok()
+    }
+
+    fn events(&self, events: Events<NewEvents>) -> Result<Delivery, Close> {
+        let Events { camera, epoch, first, events, next, as_of } = events;
+        if let Some(why) = unsound(first, &events, next) {
+            return Err(self.unsound(1008, &why));
+        }
+        Ok(self.delivery(camera, Content::Events(Batch { epoch, first, events, next, as_of })))
+    }
+
+    fn lost(&self, lost: Lost) -> Result<Delivery, Close> {
+        let Lost { camera, epoch, first, last, from, to, why } = lost;
+        if first == 0 || last < first || last > HIGHEST {
+            return Err(self.unsound(1008, &"a loss without a range"));
+        }
+        Ok(self.delivery(camera, Content::Lost(LostRange { epoch, first, last, from, to, why })))
+    }
+
+    fn delivery(&self, camera: CameraId, content: Content) -> Delivery {
+        Delivery { camera, agent: Some(self.link().facts().agent), content }
     }
 
     /// Whether what comes up about this camera's log is this agent's to send; what is not is counted.
@@ -230,11 +272,13 @@ impl Parts {
         wanted
     }
 
-    /// What no honest agent sends ends its link.
-    fn unsound(&self, camera: &CameraId, why: &str) -> Close {
-        self.app.metrics.link.violations.inc();
-        tracing::warn!(session = %self.link().id(), %camera, why, "unsound upload");
-        Close::Violation(1008)
+    /// An upload that no honest agent sends ends its link; of what came behind it nothing is said.
+    fn unsound(&self, code: u16, why: &dyn Display) -> Close {
+        if !self.link().is_closed() {
+            self.app.metrics.link.violations.inc();
+            tracing::warn!(session = %self.link().id(), %why, "unsound upload");
+        }
+        Close::Violation(code)
     }
 
     fn link(&self) -> &Link {
@@ -259,28 +303,19 @@ impl Inbox for Desk {
         self.hear(Word::Ready);
     }
 
-    fn events(&mut self, events: Events, bytes: usize) -> Result<(), Close> {
-        let Events { camera, epoch, first, events, next, as_of } = events;
-        if !self.0.is_wanted(&camera) {
-            return Ok(());
+    fn upload(&mut self, frame: &Bytes) -> Result<(), Close> {
+        let head =
+            decode_log::<IgnoredAny>(frame).map_err(|wrong| self.0.unsound(wrong.close_code(), &wrong))?;
+        // How far the log is written counts from now on, or the store would be taken for whole until the events are read.
+        if let LogFrame::Events(head) = head {
+            if !self.0.is_wanted(&head.camera) {
+                return Ok(());
+            }
+            self.0.joined.told(&head.camera, head.epoch, head.next, head.as_of);
         }
-        if let Some(why) = unsound(first, &events, next) {
-            return Err(self.0.unsound(&camera, why));
-        }
-        self.0.joined.told(&camera, epoch, next, as_of);
-        let events = events.into_iter().map(NewEvent::of).collect();
-        self.0.deliver(camera, Content::Events(Batch { epoch, first, events, next, as_of }), bytes)
-    }
-
-    fn lost(&mut self, lost: Lost, bytes: usize) -> Result<(), Close> {
-        let Lost { camera, epoch, first, last, from, to, why } = lost;
-        if !self.0.is_wanted(&camera) {
-            return Ok(());
-        }
-        if first == 0 || last < first || last > HIGHEST {
-            return Err(self.0.unsound(&camera, "a loss without a range"));
-        }
-        self.0.deliver(camera, Content::Lost(LostRange { epoch, first, last, from, to, why }), bytes)
+        // A copy, because it would keep what was read along with it.
+        let upload = Unread { parts: Arc::clone(&self.0), frame: Bytes::copy_from_slice(frame) };
+        self.0.app.ingest.take(Box::new(upload), frame.len()).map_err(|_| Close::Overloaded)
     }
 
     /// Nothing is watched, so nothing is asked for.
@@ -292,11 +327,10 @@ impl Inbox for Desk {
 }
 
 /// What is wrong with the numbers or the sizes of a batch.
-fn unsound(first: Seq, events: &[Event], next: Seq) -> Option<&'static str> {
-    let end = first.saturating_add(events.len() as Seq);
+fn unsound(first: Seq, events: &NewEvents, next: Seq) -> Option<&'static str> {
+    let end = first.saturating_add(events.count() as Seq);
     if first == 0 || end > next || next > HIGHEST {
         return Some("numbers that cannot be");
     }
-    let fit = events.iter().all(Event::is_within_limits);
-    (!fit).then_some("an event that exceeds its limits")
+    (!events.are_within_limits()).then_some("an event that exceeds its limits")
 }

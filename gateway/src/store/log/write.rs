@@ -4,9 +4,9 @@ use oriel_proto::{Epoch, EventId, Seq, Timestamp, event::LostRange};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    Batch, Content, Delivery, Kept, NewEvent, StoreError,
+    Batch, Content, Delivery, Kept, NewEvent, NewEvents, StoreError,
     epoch::{EpochRow, Stretch, bytes},
-    log_of, presence, signed,
+    give_way, log_of, presence, signed,
 };
 
 /// Keeps one delivery, or says why not.
@@ -28,8 +28,9 @@ fn keep_events(db: &Connection, log: i64, batch: &Batch, now: Timestamp) -> Resu
     if batch.first > epoch.acked + 1 {
         return Ok(Kept::Gap { epoch: epoch.id });
     }
-    let mut fresh = Vec::with_capacity(batch.events.len());
-    for (seq, new) in (batch.first..).zip(&batch.events) {
+    let NewEvents(events) = &batch.events;
+    let mut fresh = Vec::with_capacity(events.len());
+    for (seq, new) in (batch.first..).zip(events) {
         if seq > epoch.acked {
             fresh.push((seq, new));
         } else if !is_same(db, &epoch, seq, new)? {
@@ -37,20 +38,21 @@ fn keep_events(db: &Connection, log: i64, batch: &Batch, now: Timestamp) -> Resu
         }
     }
     let mut stored = 0;
-    for (seq, new) in fresh {
+    for (n, (seq, new)) in fresh.into_iter().enumerate() {
+        give_way(n);
         if !is_held_elsewhere(db, log, new)? {
             insert(db, log, epoch.id, seq, new, now)?;
             stored += 1;
         }
     }
-    if let Some(last) = batch.events.last() {
-        let seq = batch.first + batch.events.len() as Seq - 1;
-        let last_at = batch.events.iter().map(|new| new.event.at).fold(Timestamp::MIN, Timestamp::max);
+    if let Some(last) = events.last() {
+        let seq = batch.first + events.len() as Seq - 1;
+        let last_at = events.iter().map(|new| new.event.at).fold(Timestamp::MIN, Timestamp::max);
         epoch.cover(Stretch { last: seq, last_at, hash: Some(last.hash) });
     }
     epoch.told(batch.next, batch.as_of);
     epoch.save(db)?;
-    let doubled = batch.events.len() as u64 - stored;
+    let doubled = events.len() as u64 - stored;
     Ok(Kept::UpTo { epoch: epoch.id, acked: epoch.acked, stored, doubled })
 }
 

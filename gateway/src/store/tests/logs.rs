@@ -11,7 +11,7 @@ use oriel_proto::{
 };
 
 use super::*;
-use crate::store::{Batch, Content, Delivery, Extent, Kept, NewEvent, Presence, Read, Retention};
+use crate::store::{Batch, Content, Delivery, Extent, Kept, Presence, Read, Retention};
 
 fn at(seconds: u64) -> Timestamp {
     NOW.after(Duration::from_secs(seconds))
@@ -79,8 +79,7 @@ impl Logged {
 }
 
 fn batch(epoch: Epoch, first: Seq, events: Vec<Event>, next: Seq) -> Content {
-    let events = events.into_iter().map(NewEvent::of).collect();
-    Content::Events(Batch { epoch, first, events, next, as_of: at(next) })
+    Content::Events(Batch { epoch, first, events: events.into(), next, as_of: at(next) })
 }
 
 fn spool(epoch: Epoch, next: Seq) -> SpoolState {
