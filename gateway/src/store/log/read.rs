@@ -196,7 +196,7 @@ fn extent(
     let purged = purged.map(|epoch| epoch.purged_at).max();
     let as_of = epochs.iter().map(|epoch| epoch.as_of.max(epoch.acked_at)).max();
     let first_hole = epochs.iter().filter(|epoch| !epoch.is_whole()).map(|epoch| epoch.acked_at).min();
-    let horizon = first_hole.or_else(|| epochs.iter().map(|epoch| epoch.as_of).max());
+    let horizon = first_hole.or(as_of);
     // Of an epoch that has a hole at its beginning nothing is known, not even when it began.
     let horizon = horizon.filter(|horizon| *horizon > Timestamp::MIN);
     Ok(Extent { horizon, as_of, purged, lost: losses(db, log, call)? })

@@ -189,6 +189,14 @@ async fn the_horizon_lies_before_the_first_hole() {
 }
 
 #[tokio::test]
+async fn a_whole_log_reaches_to_its_last_event_though_the_clock_was_read_before_it() {
+    let (log, epoch) = (Logged::new().await, Epoch::new());
+    log.keep(batch(epoch, 1, vec![event(9, "written after the clock was read")], 2)).await;
+    let extent = log.extent().await;
+    assert_eq!((extent.horizon, extent.as_of), (Some(at(9)), Some(at(9))));
+}
+
+#[tokio::test]
 async fn what_a_wiped_spool_had_not_sent_is_lost_and_what_was_moved_is_not() {
     let (log, wiped, moved) = (Logged::new().await, Epoch::new(), Epoch::new());
     log.keep(batch(wiped, 1, vec![event(1, "a")], 5)).await;
