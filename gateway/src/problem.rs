@@ -316,6 +316,7 @@ impl From<StoreError> for Problem {
             | StoreError::InUse(_)
             | StoreError::Newer { .. }
             | StoreError::Sqlite(_)
+            | StoreError::NoRoom
             | StoreError::Ended
             | StoreError::Thread(_) => {
                 tracing::error!(%error, "store");

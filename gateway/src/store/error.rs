@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf, sync::Arc};
 
 use oriel_proto::{AgentId, CameraId};
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 
 /// Why the store did not do it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -29,6 +30,9 @@ pub enum StoreError {
     /// SQLite failed.
     #[error("database: {0}")]
     Sqlite(Arc<rusqlite::Error>),
+    /// SQLite cannot make its index, as when a gateway starts on a full disk; SQLite itself says no more than "disk I/O error".
+    #[error("database: the disk is full: there is no room for its index")]
+    NoRoom,
     /// SQLite ended the transaction that this was part of, as it does when its disk is full.
     #[error("database: the transaction was ended by another part of it that failed")]
     Ended,
@@ -63,6 +67,7 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(Arc::new(error))
+        let code = error.sqlite_error().map(|error| error.extended_code);
+        if code == Some(SQLITE_IOERR_SHMSIZE) { Self::NoRoom } else { Self::Sqlite(Arc::new(error)) }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ffi};
 
 use super::*;
 use crate::store::{FILE_NAME, StoreError};
@@ -23,6 +23,16 @@ async fn a_reopened_store_keeps_everything() {
     assert_eq!(again.enrollments(NOW).await.unwrap(), codes);
     assert_eq!(codes[0].cameras, [camera("gate"), camera("door")]);
     assert_eq!((cameras[0].agent, agents[0].id), (Some(owner), owner));
+}
+
+#[test]
+fn a_disk_without_room_for_the_index_is_said_to_be_full() {
+    let said = |code| {
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("disk I/O error".into()));
+        StoreError::from(error).to_string()
+    };
+    assert!(said(ffi::SQLITE_IOERR_SHMSIZE).contains("full"));
+    assert_eq!(said(ffi::SQLITE_IOERR_READ), "database: disk I/O error");
 }
 
 #[tokio::test]
