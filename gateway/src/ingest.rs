@@ -13,6 +13,7 @@ use std::{
     collections::VecDeque,
     fmt,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -31,6 +32,9 @@ use crate::{
 
 /// Events in one commit: more would keep those waiting that come behind it (events.md, "Upload").
 const GROUP: usize = 1_000;
+
+/// Events that are read ahead of the writer: the next group, while one is written.
+const AHEAD: usize = 2 * GROUP;
 
 /// How long after a failed commit the next one is tried.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -65,12 +69,65 @@ struct Parts {
 struct Queue {
     unread: VecDeque<(Box<dyn Upload>, usize)>,
     read: VecDeque<(Delivery, usize)>,
+    /// How many events were read and wait.
+    events: usize,
     /// Of what waits, is being read and is being written.
     bytes: usize,
     /// Nothing comes any more.
     closed: bool,
     /// And everything that came is read.
     all_read: bool,
+}
+
+/// What is to be read next.
+enum Next {
+    /// This, which came in a frame of so many bytes.
+    Upload(Box<dyn Upload>, usize),
+    /// Nothing has come, or enough was read.
+    Nothing,
+    /// Nothing ever more.
+    End,
+}
+
+impl Queue {
+    /// What is to be read next. Events take far more room than the frame that they came in, so only the next groups are read.
+    fn next_unread(&mut self) -> Next {
+        if self.events >= AHEAD {
+            return Next::Nothing;
+        }
+        match self.unread.pop_front() {
+            Some((upload, bytes)) => Next::Upload(upload, bytes),
+            None if self.closed => {
+                self.all_read = true;
+                Next::End
+            }
+            None => Next::Nothing,
+        }
+    }
+
+    fn keep_read(&mut self, delivery: Delivery, bytes: usize) {
+        self.events += delivery.content.events();
+        self.read.push_back((delivery, bytes));
+    }
+
+    /// What is written together next, in the order in which it came, its bytes, and whether there will be no more.
+    fn group(&mut self) -> (Vec<Delivery>, usize, bool) {
+        let (mut group, mut events, mut total) = (Vec::new(), 0, 0);
+        while let Some((delivery, bytes)) = self.read.pop_front_if(|_| events < GROUP) {
+            events += delivery.content.events();
+            total += bytes;
+            group.push(delivery);
+        }
+        self.events -= events;
+        (group, total, self.all_read)
+    }
+
+    /// Lets go of what nobody will read or write.
+    fn end(&mut self) {
+        self.closed = true;
+        self.unread.clear();
+        self.read.clear();
+    }
 }
 
 impl fmt::Debug for Queue {
@@ -104,7 +161,7 @@ impl Ingest {
     /// Takes what the gateway itself has to say of a camera.
     pub fn note(&self, delivery: Delivery) -> Result<(), Full> {
         let bytes = size_of::<Delivery>();
-        self.0.admit(bytes, |queue| queue.read.push_back((delivery, bytes)))?;
+        self.0.admit(bytes, |queue| queue.keep_read(delivery, bytes))?;
         self.0.read.notify_one();
         Ok(())
     }
@@ -123,21 +180,21 @@ impl Ingest {
     /// Reads and writes what comes until it is closed; before that, that the cameras went which a killed gateway left connected.
     pub async fn run(self) {
         let began = clock::now();
-        if self.0.persist(|| self.0.store.close_presences(began)).await.is_none() {
-            return;
+        if self.0.persist(|| self.0.store.close_presences(began)).await.is_some() {
+            // A task of its own, because whatever wakes a task ends its giving way.
+            let parts = Arc::clone(&self.0);
+            let _reading = AbortOnDropHandle::new(spawn(async move { parts.read_all().await }));
+            self.0.write_all().await;
         }
-        // A task of its own, because whatever wakes a task ends its giving way.
-        let parts = Arc::clone(&self.0);
-        let _reading = AbortOnDropHandle::new(spawn(async move { parts.read_all().await }));
-        self.0.write_all().await;
+        self.0.lock().end();
     }
 }
 
 impl Parts {
-    /// Puts something into the queue, if there is room for so many bytes.
+    /// Puts something into the queue, if there is room for so many bytes and it is not closed.
     fn admit(&self, bytes: usize, put: impl FnOnce(&mut Queue)) -> Result<(), Full> {
         let mut queue = self.lock();
-        if queue.bytes + bytes > self.budget {
+        if queue.closed || queue.bytes + bytes > self.budget {
             return Err(Full);
         }
         queue.bytes += bytes;
@@ -149,53 +206,47 @@ impl Parts {
     /// Reads one upload after the other, and gives way in between, until nothing comes any more.
     async fn read_all(&self) {
         loop {
-            let next = self.lock().unread.pop_front();
-            if let Some((upload, bytes)) = next {
-                match upload.read() {
-                    Some(delivery) => self.lock().read.push_back((delivery, bytes)),
-                    None => self.let_go(bytes),
+            let next = self.lock().next_unread();
+            match next {
+                Next::Upload(upload, bytes) => {
+                    self.read(upload, bytes);
+                    // To other threads, as while events are written, and to other tasks of this one.
+                    thread::yield_now();
+                    yield_now().await;
                 }
-                self.read.notify_one();
-                // To other threads, as while events are written, and to other tasks of this one.
-                thread::yield_now();
-                yield_now().await;
-            } else if self.lock().closed {
-                self.lock().all_read = true;
-                return self.read.notify_one();
-            } else {
-                self.came.notified().await;
+                Next::Nothing => self.came.notified().await,
+                Next::End => return self.read.notify_one(),
             }
         }
+    }
+
+    /// Reads one upload. One that this program cannot cope with is none of the others' concern.
+    fn read(&self, upload: Box<dyn Upload>, bytes: usize) {
+        let read = catch_unwind(AssertUnwindSafe(|| upload.read()));
+        match read.unwrap_or_default() {
+            Some(delivery) => self.lock().keep_read(delivery, bytes),
+            None => self.let_go(bytes),
+        }
+        self.read.notify_one();
     }
 
     /// Writes what was read until there will be no more of it.
     async fn write_all(&self) {
         loop {
-            let (group, bytes) = self.group();
+            let (group, bytes, is_last) = self.lock().group();
+            self.came.notify_one();
             if !group.is_empty() {
                 if self.write(group).await.is_none() {
                     // Not acknowledged, so their agents bring them again.
                     return tracing::error!(bytes = self.lock().bytes, "stopped without writing what came");
                 }
                 self.let_go(bytes);
-            } else if self.lock().all_read {
+            } else if is_last {
                 return;
             } else {
                 self.read.notified().await;
             }
         }
-    }
-
-    /// What is written together next, in the order in which it came, and its bytes.
-    fn group(&self) -> (Vec<Delivery>, usize) {
-        let mut queue = self.lock();
-        let (mut group, mut events, mut total) = (Vec::new(), 0, 0);
-        while let Some((delivery, bytes)) = queue.read.pop_front_if(|_| events < GROUP) {
-            events += delivery.content.events();
-            total += bytes;
-            group.push(delivery);
-        }
-        (group, total)
     }
 
     /// Writes a group and answers for each of its deliveries; none when that was given up.

@@ -242,6 +242,20 @@ async fn the_camera_is_asked_where_its_events_are_not_uploaded() {
 }
 
 #[tokio::test]
+async fn a_log_is_not_whole_while_events_that_it_is_said_to_have_are_missing() {
+    let (gateway, epoch) = (TestGateway::start().await, Epoch::new());
+    let mut agent = uploader(&gateway, epoch).await;
+    let complete = async || {
+        gateway.get("/v1/cameras/porch/events?source=store").await.expect(200).json()["complete"].clone()
+    };
+    assert_eq!(complete().await, true);
+    // Nothing of this can be kept, since four events are missing before it; that they were written is known all the same.
+    agent.send(AgentFrame::Events(events(epoch, 5, &["a cat"]))).await;
+    gateway.metric_reaches("oriel_events_refused_total{reason=\"gap\"}", 1.0).await;
+    assert_eq!(complete().await, false);
+}
+
+#[tokio::test]
 async fn stored_events_come_as_pages_and_as_lines_and_say_what_they_cover() {
     let (gateway, epoch) = (TestGateway::start().await, Epoch::new());
     let mut agent = uploader(&gateway, epoch).await;

@@ -6,7 +6,10 @@
 use std::{
     collections::VecDeque,
     fmt::Display,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -48,6 +51,8 @@ struct Parts {
     joined: Joined,
     /// None while nothing waits for the store.
     queue: Mutex<Option<VecDeque<Word>>>,
+    /// An upload was not sound: no other one is read.
+    is_unsound: AtomicBool,
 }
 
 /// Something that an agent said.
@@ -72,7 +77,7 @@ impl Upload for Unread {
 
 impl Desk {
     pub(super) fn new(app: App, joined: Joined) -> Self {
-        Self(Arc::new(Parts { app, joined, queue: Mutex::new(None) }))
+        Self(Arc::new(Parts { app, joined, queue: Mutex::new(None), is_unsound: AtomicBool::new(false) }))
     }
 
     /// The link has ended: nothing that still waits has an effect.
@@ -235,6 +240,9 @@ impl Parts {
 
     /// What an upload brings; none when there is nothing in it to be kept.
     fn read(&self, frame: &[u8]) -> Option<Delivery> {
+        if self.is_unsound.load(Ordering::Relaxed) {
+            return None;
+        }
         let read = match decode_log(frame) {
             Ok(LogFrame::Events(events)) => self.events(events),
             Ok(LogFrame::Lost(lost)) => self.lost(lost),
@@ -272,12 +280,11 @@ impl Parts {
         wanted
     }
 
-    /// An upload that no honest agent sends ends its link; of what came behind it nothing is said.
+    /// An upload that no honest agent sends ends its link, and what came behind it is not read.
     fn unsound(&self, code: u16, why: &dyn Display) -> Close {
-        if !self.link().is_closed() {
-            self.app.metrics.link.violations.inc();
-            tracing::warn!(session = %self.link().id(), %why, "unsound upload");
-        }
+        self.is_unsound.store(true, Ordering::Relaxed);
+        self.app.metrics.link.violations.inc();
+        tracing::warn!(session = %self.link().id(), %why, "unsound upload");
         Close::Violation(code)
     }
 
