@@ -194,9 +194,14 @@ fn extent(
     let epochs = sent(db, log, told)?;
     let purged = EpochRow::all(db, log)?.into_iter().filter(|epoch| epoch.purged > 0);
     let purged = purged.map(|epoch| epoch.purged_at).max();
-    let as_of = epochs.iter().map(|epoch| epoch.as_of.max(epoch.acked_at)).max();
-    let first_hole = epochs.iter().filter(|epoch| !epoch.is_whole()).map(|epoch| epoch.acked_at).min();
-    let horizon = first_hole.or(as_of);
+    let reach = |epoch: &EpochRow| epoch.as_of.max(epoch.acked_at);
+    // A clock that was set back leaves epochs behind that reach further than the one which is still written.
+    let present = told.and(epochs.last()).map(reach).or_else(|| epochs.iter().map(reach).max());
+    let with_holes = || epochs.iter().filter(|epoch| !epoch.is_whole());
+    // What is missing of those stays missing, however far behind the present one it lies.
+    let as_of = present.max(with_holes().map(reach).max());
+    let first_hole = with_holes().map(|epoch| epoch.acked_at).min();
+    let horizon = first_hole.into_iter().chain(present).min();
     // Of an epoch that has a hole at its beginning nothing is known, not even when it began.
     let horizon = horizon.filter(|horizon| *horizon > Timestamp::MIN);
     Ok(Extent { horizon, as_of, purged, lost: losses(db, log, call)? })

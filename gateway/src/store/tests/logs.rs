@@ -197,6 +197,20 @@ async fn a_whole_log_reaches_to_its_last_event_though_the_clock_was_read_before_
 }
 
 #[tokio::test]
+async fn an_epoch_from_before_the_clock_was_set_back_makes_nothing_complete_that_is_still_written() {
+    let (log, ahead, present) = (Logged::new().await, Epoch::new(), Epoch::new());
+    log.keep(batch(ahead, 1, vec![event(90, "a day ahead")], 2)).await;
+    log.keep(batch(present, 1, vec![event(5, "now")], 2)).await;
+    let told = SpoolState { as_of: at(20), ..spool(present, 2) };
+    let extent = log.read(EventsCall::all(Order::Asc), Some(told)).await.extent;
+    assert_eq!((extent.horizon, extent.as_of), (Some(at(20)), Some(at(20))));
+    // Unless something of the older one is known to be missing.
+    log.keep(batch(ahead, 2, vec![event(91, "the last that came")], 9)).await;
+    let extent = log.read(EventsCall::all(Order::Asc), Some(told)).await.extent;
+    assert_eq!((extent.horizon, extent.as_of), (Some(at(20)), Some(at(91))));
+}
+
+#[tokio::test]
 async fn what_a_wiped_spool_had_not_sent_is_lost_and_what_was_moved_is_not() {
     let (log, wiped, moved) = (Logged::new().await, Epoch::new(), Epoch::new());
     log.keep(batch(wiped, 1, vec![event(1, "a")], 5)).await;
