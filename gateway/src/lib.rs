@@ -42,6 +42,7 @@ pub mod clock;
 pub mod config;
 pub mod events;
 pub mod facade;
+mod hash;
 pub mod ingest;
 pub mod io;
 pub mod link;

@@ -9,7 +9,6 @@ mod joined;
 use std::{pin::pin, sync::Arc};
 
 use dashmap::{DashMap, Entry};
-use foldhash::quality::RandomState;
 use oriel_proto::{
     AgentId, CameraId, ImageClass, SessionId, Timestamp,
     frame::{AgentHealth, CameraHealth, RefusalCode, SpoolState},
@@ -18,7 +17,10 @@ use tokio::sync::broadcast;
 
 use self::awaited::Awaited;
 pub use self::joined::{Joined, Offer};
-use crate::link::{Close, Link};
+use crate::{
+    hash::Hashing,
+    link::{Close, Link},
+};
 
 /// Changes that a slow listener may fall behind before it must look at everything again.
 const CHANGES: usize = 1_024;
@@ -28,7 +30,7 @@ const CHANGES: usize = 1_024;
 pub struct Registry(Arc<Maps>);
 
 /// Whose names are its keys was let in before: hashing them need not withstand an enemy who chooses them freely.
-type Map<K, V> = DashMap<K, V, RandomState>;
+type Map<K, V> = DashMap<K, V, Hashing>;
 
 #[derive(Debug)]
 struct Maps {

@@ -11,12 +11,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use foldhash::quality::RandomState;
 use oriel_proto::{
     Failure, FailureCode, RequestId,
     limits::{CALLS, FIRST_CREDIT},
 };
 use tokio::sync::Notify;
+
+use crate::hash::Hashing;
 
 /// Why a question has no answer, or no more of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +47,7 @@ pub(super) struct Pending(Mutex<Table>);
 
 #[derive(Debug)]
 enum Table {
-    Open(HashMap<RequestId, Arc<Slot>, RandomState>),
+    Open(HashMap<RequestId, Arc<Slot>, Hashing>),
     Closed,
 }
 

@@ -13,13 +13,14 @@ use std::{
     },
 };
 
-use foldhash::quality::RandomState;
 use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared as SharedFuture, WeakShared},
 };
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::{Instant, sleep_until};
+
+use crate::hash::Hashing;
 
 /// Open questions by what they ask; clones share them.
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ pub struct Shared<K, T: Clone> {
     joined: Counter,
 }
 
-type Questions<K, T> = Mutex<HashMap<K, Open<T>, RandomState>>;
+type Questions<K, T> = Mutex<HashMap<K, Open<T>, Hashing>>;
 
 /// A question that somebody has asked.
 #[derive(Debug)]
