@@ -10,7 +10,7 @@ use std::{pin::pin, sync::Arc};
 
 use dashmap::{DashMap, Entry};
 use oriel_proto::{
-    AgentId, CameraId, ImageClass, SessionId, Timestamp,
+    AgentId, CameraId, Epoch, ImageClass, SessionId, Timestamp,
     frame::{AgentHealth, CameraHealth, RefusalCode, SpoolState},
 };
 use tokio::sync::broadcast;
@@ -57,6 +57,8 @@ pub struct Presence {
     pub health: Option<Arc<CameraHealth>>,
     /// The present epoch of its log, as it was told last; none when its events are not uploaded.
     pub spool: Option<Box<SpoolState>>,
+    /// The epochs before that one, the latest first.
+    pub older: Vec<Epoch>,
 }
 
 /// A connected agent.

@@ -32,7 +32,12 @@ fn events(epoch: Epoch, first: Seq, descriptions: &[&str]) -> Events {
 
 /// Announces `porch` with a log that has this epoch; gives what the gateway holds of it.
 async fn announce(agent: &mut RawAgent, epoch: Epoch, next: Seq) -> Bound {
-    let as_of = event(epoch, next, "").event.at;
+    announce_all(agent, &[(epoch, next)]).await
+}
+
+/// Announces `porch` with a log that has these epochs, of which the last is the present one.
+async fn announce_all(agent: &mut RawAgent, epochs: &[(Epoch, Seq)]) -> Bound {
+    let spool = |&(epoch, next)| SpoolState { epoch, first: 1, next, as_of: event(epoch, next, "").event.at };
     let announce = Announce {
         camera: porch(),
         name: "Porch".into(),
@@ -40,7 +45,7 @@ async fn announce(agent: &mut RawAgent, epoch: Epoch, next: Seq) -> Bound {
         classes: Vec::new(),
         abilities: Vec::new(),
         upload: Upload::Live,
-        spools: vec![SpoolState { epoch, first: 1, next, as_of }],
+        spools: epochs.iter().map(spool).collect(),
     };
     agent.send(AgentFrame::Camera(announce)).await;
     loop {
@@ -253,6 +258,18 @@ async fn a_log_is_not_whole_while_events_that_it_is_said_to_have_are_missing() {
     agent.send(AgentFrame::Events(events(epoch, 5, &["a cat"]))).await;
     gateway.metric_reaches("oriel_events_refused_total{reason=\"gap\"}", 1.0).await;
     assert_eq!(complete().await, false);
+}
+
+#[tokio::test]
+async fn a_log_is_not_whole_when_an_older_epoch_is_and_the_present_one_is_not() {
+    let (gateway, older, present) = (TestGateway::start().await, Epoch::new(), Epoch::new());
+    let mut agent = gateway.enroll(&["porch"]).await.welcomed(InstanceId::new(), 1).await;
+    announce_all(&mut agent, &[(older, 2), (present, 3)]).await;
+    agent.send(AgentFrame::Ready {}).await;
+    agent.send(AgentFrame::Events(events(older, 1, &["of the older one"]))).await;
+    assert_eq!(acked(&mut agent, older).await, 1);
+    let page = gateway.get("/v1/cameras/porch/events?source=store").await.expect(200).json();
+    assert_eq!(page["complete"], false, "{page}");
 }
 
 #[tokio::test]

@@ -27,6 +27,9 @@ pub struct Joined {
     mine: Mutex<Mine>,
 }
 
+/// Older epochs of a camera that are known as such; an agent that begins one after the other is remembered for no more.
+const OLDER: usize = 192;
+
 /// What a camera offers.
 #[derive(Debug, Default)]
 pub struct Offer {
@@ -34,6 +37,8 @@ pub struct Offer {
     pub classes: Box<[ImageClass]>,
     /// The present epoch of its log; none when its events are not uploaded.
     pub spool: Option<Box<SpoolState>>,
+    /// The epochs before that one, the latest first.
+    pub older: Vec<Epoch>,
 }
 
 /// What a link has in the registry.
@@ -82,9 +87,9 @@ impl Joined {
         if mine.left {
             return;
         }
-        let Offer { classes, spool } = offer;
+        let Offer { classes, spool, older } = offer;
         let link = self.link.clone();
-        let mut presence = Presence { link, since: now, classes, health: None, spool };
+        let mut presence = Presence { link, since: now, classes, health: None, spool, older };
         match self.registry.0.cameras.entry(camera.clone()) {
             Entry::Occupied(entry) if is_newer(&entry.get().link, &self.link) => return,
             Entry::Occupied(mut entry) => {
@@ -142,15 +147,21 @@ impl Joined {
         }
     }
 
-    /// Notes how far a camera has written its log.
+    /// Notes how far a camera has written its log; what is said of an older epoch than the present one is not of that.
     pub fn told(&self, camera: &CameraId, epoch: Epoch, next: Seq, as_of: Timestamp) {
-        if let Some(mut presence) = self.registry.0.cameras.get_mut(camera)
-            && presence.link.id() == self.link.id()
-            && let Some(spool) = &mut presence.spool
-        {
-            let first = if spool.epoch == epoch { spool.first } else { 1 };
-            **spool = SpoolState { epoch, first, next, as_of };
+        let Some(mut presence) = self.registry.0.cameras.get_mut(camera) else { return };
+        let Presence { link, spool, older, .. } = &mut *presence;
+        if link.id() != self.link.id() || older.contains(&epoch) {
+            return;
         }
+        let Some(spool) = spool else { return };
+        let mut first = spool.first;
+        if spool.epoch != epoch {
+            older.truncate(OLDER - 1);
+            older.insert(0, spool.epoch);
+            first = 1;
+        }
+        **spool = SpoolState { epoch, first, next, as_of };
     }
 
     /// Notes that every camera has written nothing up to `as_of` beyond what it told.

@@ -9,6 +9,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_access.sql"),
     include_str!("../../migrations/0002_events.sql"),
     include_str!("../../migrations/0003_vc.sql"),
+    include_str!("../../migrations/0004_present.sql"),
 ];
 
 /// Applies what is missing in one transaction; refuses a database that is newer than the program and leaves it as it is.

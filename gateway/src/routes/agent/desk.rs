@@ -18,7 +18,7 @@ use oriel_proto::{
     CameraId, ImageClass, Seq, Timestamp,
     codec::decode_log,
     event::LostRange,
-    frame::{self, Acked, Announce, Bound, Events, Health, LogFrame, Lost, RefusalCode},
+    frame::{self, Acked, Announce, Bound, Events, Health, LogFrame, Lost, RefusalCode, SpoolState},
     limits::CAMERAS_PER_AGENT,
 };
 use serde::de::IgnoredAny;
@@ -197,8 +197,10 @@ impl Parts {
         let Announce { camera, classes, upload, spools, .. } = announce;
         // The id that the record has, so that it is in memory once.
         let camera = self.app.cameras.record(&camera).map_or(camera, |record| record.id.clone());
-        let spool = spools.last().map(|spool| Box::new(*spool));
-        let offer = Offer { classes: classes.into(), spool: spool.filter(|_| upload == frame::Upload::Live) };
+        let live = upload == frame::Upload::Live;
+        let (spool, older) = spools.split_last().filter(|_| live).unzip();
+        let older = older.into_iter().flatten().rev().map(|spool: &SpoolState| spool.epoch).collect();
+        let offer = Offer { classes: classes.into(), spool: spool.map(|spool| Box::new(*spool)), older };
         let now = clock::now();
         self.joined.bind(camera.clone(), offer, now);
         self.app.cameras.seen(std::slice::from_ref(&camera));

@@ -88,6 +88,16 @@ impl EpochRow {
         Ok(())
     }
 
+    /// Writes down how it stands now; one that came for the first time is the present one of its log.
+    pub(super) fn save_sent(&self, db: &Connection) -> Result<(), StoreError> {
+        let known = "SELECT 1 FROM epochs WHERE log = ?1 AND id = ?2";
+        if !db.prepare_cached(known)?.exists(params![self.log, bytes(self.id)])? {
+            let begun = "UPDATE logs SET present = ?2 WHERE n = ?1";
+            db.prepare_cached(begun)?.execute(params![self.log, bytes(self.id)])?;
+        }
+        self.save(db)
+    }
+
     /// Whether nothing of it is missing.
     pub(super) const fn is_whole(&self) -> bool {
         self.acked + 1 >= self.next

@@ -8,7 +8,7 @@ use oriel_proto::{
     limits::SEARCH_ROWS,
     view::EventView,
 };
-use rusqlite::{Connection, Row, params, types::ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
 
 use super::{
     super::row,
@@ -196,7 +196,12 @@ fn extent(
     let purged = purged.map(|epoch| epoch.purged_at).max();
     let reach = |epoch: &EpochRow| epoch.as_of.max(epoch.acked_at);
     // A clock that was set back leaves epochs behind that reach further than the one which is still written.
-    let present = told.and(epochs.last()).map(reach).or_else(|| epochs.iter().map(reach).max());
+    let present = match told {
+        Some(told) => Some(told.epoch),
+        None => present(db, log)?,
+    };
+    let present = epochs.iter().find(|epoch| Some(epoch.id) == present).map(reach);
+    let present = present.or_else(|| epochs.iter().map(reach).max());
     let with_holes = || epochs.iter().filter(|epoch| !epoch.is_whole());
     // What is missing of those stays missing, however far behind the present one it lies.
     let as_of = present.max(with_holes().map(reach).max());
@@ -205,6 +210,12 @@ fn extent(
     // Of an epoch that has a hole at its beginning nothing is known, not even when it began.
     let horizon = horizon.filter(|horizon| *horizon > Timestamp::MIN);
     Ok(Extent { horizon, as_of, purged, lost: losses(db, log, call)? })
+}
+
+/// The epoch that the camera wrote last, as far as the store knows.
+fn present(db: &Connection, log: i64) -> Result<Option<Epoch>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT present FROM logs WHERE n = ?1 AND present IS NOT NULL")?;
+    Ok(statement.query_row([log], |row| row::id(row, "present")).optional()?)
 }
 
 /// The epochs that the camera itself writes, as it told last: what the gateway wrote says nothing about how far those reach.

@@ -51,7 +51,7 @@ fn keep_events(db: &Connection, log: i64, batch: &Batch, now: Timestamp) -> Resu
         epoch.cover(Stretch { last: seq, last_at, hash: Some(last.hash) });
     }
     epoch.told(batch.next, batch.as_of);
-    epoch.save(db)?;
+    epoch.save_sent(db)?;
     let doubled = events.len() as u64 - stored;
     Ok(Kept::UpTo { epoch: epoch.id, acked: epoch.acked, stored, doubled })
 }
@@ -65,7 +65,7 @@ fn keep_lost(db: &Connection, log: i64, lost: &LostRange) -> Result<Kept, StoreE
         return Ok(Kept::Gap { epoch: epoch.id });
     }
     epoch.lose(db, lost)?;
-    epoch.save(db)?;
+    epoch.save_sent(db)?;
     Ok(Kept::UpTo { epoch: epoch.id, acked: epoch.acked, stored: 0, doubled: 0 })
 }
 

@@ -204,6 +204,8 @@ async fn an_epoch_from_before_the_clock_was_set_back_makes_nothing_complete_that
     let told = SpoolState { as_of: at(20), ..spool(present, 2) };
     let extent = log.read(EventsCall::all(Order::Asc), Some(told)).await.extent;
     assert_eq!((extent.horizon, extent.as_of), (Some(at(20)), Some(at(20))));
+    let away = log.extent().await;
+    assert_eq!((away.horizon, away.as_of), (Some(at(5)), Some(at(5))), "the one that came last");
     // Unless something of the older one is known to be missing.
     log.keep(batch(ahead, 2, vec![event(91, "the last that came")], 9)).await;
     let extent = log.read(EventsCall::all(Order::Asc), Some(told)).await.extent;
