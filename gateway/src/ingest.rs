@@ -59,8 +59,8 @@ struct Parts {
     queue: Mutex<Queue>,
     /// Something came.
     came: Notify,
-    /// Something was read.
-    read: Notify,
+    /// Something was read, or may be written.
+    was_read: Notify,
     /// Why the last commit failed; none while the store can be written.
     trouble: Mutex<Option<String>>,
 }
@@ -145,8 +145,8 @@ impl Ingest {
     /// Nothing waits yet; `budget` is how many bytes may.
     pub fn new(store: Store, registry: Registry, metrics: IngestMetrics, budget: usize) -> Self {
         let (queue, trouble) = (Mutex::default(), Mutex::default());
-        let (came, read) = (Notify::new(), Notify::new());
-        Self(Arc::new(Parts { store, registry, metrics, budget, queue, came, read, trouble }))
+        let (came, was_read) = (Notify::new(), Notify::new());
+        Self(Arc::new(Parts { store, registry, metrics, budget, queue, came, was_read, trouble }))
     }
 
     /// Takes an upload that came in a frame of so many bytes; it is acknowledged later, or never.
@@ -162,7 +162,7 @@ impl Ingest {
     pub fn note(&self, delivery: Delivery) -> Result<(), Full> {
         let bytes = size_of::<Delivery>();
         self.0.admit(bytes, |queue| queue.keep_read(delivery, bytes))?;
-        self.0.read.notify_one();
+        self.0.was_read.notify_one();
         Ok(())
     }
 
@@ -215,7 +215,7 @@ impl Parts {
                     yield_now().await;
                 }
                 Next::Nothing => self.came.notified().await,
-                Next::End => return self.read.notify_one(),
+                Next::End => return self.was_read.notify_one(),
             }
         }
     }
@@ -227,7 +227,7 @@ impl Parts {
             Some(delivery) => self.lock().keep_read(delivery, bytes),
             None => self.let_go(bytes),
         }
-        self.read.notify_one();
+        self.was_read.notify_one();
     }
 
     /// Writes what was read until there will be no more of it.
@@ -244,7 +244,7 @@ impl Parts {
             } else if is_last {
                 return;
             } else {
-                self.read.notified().await;
+                self.was_read.notified().await;
             }
         }
     }
