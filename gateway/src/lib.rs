@@ -267,7 +267,7 @@ impl Gateway {
         }
         let (cameras, agents) = tokio::join!(app.cameras.write_seen(), app.access.write_seen());
         if let Err(error) = cameras.map_err(AccessError::from).and(agents) {
-            tracing::error!(%error, "last seen not stored");
+            not_stored(app, &error, "last seen");
         }
         self.store.close().await;
     }
@@ -328,14 +328,22 @@ async fn tick(app: App) {
         tokio::select! {
             _ = second.tick() => {
                 if let Err(error) = app.access.tick().await {
-                    tracing::error!(%error, "access");
+                    not_stored(&app, &error, "access");
                 }
                 if let Err(error) = app.cameras.write_seen().await {
-                    tracing::error!(%error, "last seen not stored");
+                    not_stored(&app, &error, "last seen");
                 }
             }
             () = app.stopping.cancelled() => return,
         }
+    }
+}
+
+/// Says that something could not be written down, unless it was said already that the store cannot be written.
+fn not_stored(app: &App, error: &dyn std::error::Error, what: &str) {
+    match app.ingest.trouble() {
+        None => tracing::error!(%error, what, "not stored"),
+        Some(_) => tracing::debug!(%error, what, "not stored"),
     }
 }
 
@@ -357,7 +365,7 @@ async fn expire(app: App, store: Store, retention: Retention) {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, "what is past its time could not be removed");
+                    not_stored(&app, &error, "that what is past its time goes");
                     break;
                 }
             }
