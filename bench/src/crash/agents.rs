@@ -228,8 +228,9 @@ impl Victim {
         let stored = loop {
             let log = row::log(&mut caller, &self.camera, "source=store").await?;
             let is_there = |last| log.rows.iter().any(|row| row.id == last);
-            let whole = shown.rows.last().is_none_or(|last| is_there(last.id));
-            if whole || start.elapsed() > UPLOADED_WITHIN {
+            let is_whole = shown.rows.last().is_none_or(|last| is_there(last.id));
+            // How far the log reached is what the answer says of its beginning; its last rows may have come since.
+            if (is_whole && log.complete) || start.elapsed() > UPLOADED_WITHIN {
                 break log;
             }
             sleep(LOOK_EVERY).await;
