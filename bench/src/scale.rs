@@ -36,10 +36,10 @@ pub(crate) struct Scale {
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "100,1000,10000,19000")]
     cameras: Vec<usize>,
     /// Rounds at each size, in each of which every server is measured once
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", default_value = "15")]
     rounds: usize,
     /// How long a server is measured each time, in milliseconds
-    #[arg(long, value_name = "MS", default_value = "2000")]
+    #[arg(long, value_name = "MS", default_value = "700")]
     phase: u64,
     /// Events of an answer
     #[arg(long, value_name = "N", default_value = "20")]
