@@ -8,6 +8,7 @@ use std::{
 
 use rusqlite::Connection;
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{StoreError, open, writer::ROOM_WITHIN};
 
@@ -33,9 +34,23 @@ impl Readers {
         Self { path, idle: Mutex::default(), permits: Arc::new(Semaphore::new(READERS as usize)) }
     }
 
-    /// Does `work` with a connection of its own.
+    /// Does `work` with a connection of its own. That goes on whether or not who waits for it is looked after: one that got its turn and
+    /// is left alone would keep everybody else's.
     pub(super) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let turn = self.clone().turn(work);
+        // Inside a simulation no real thread is waited for.
+        #[cfg(feature = "sim")]
+        if turmoil::in_simulation() {
+            return turn.await;
+        }
+        AbortOnDropHandle::new(tokio::spawn(turn)).await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn turn<T: Send + 'static>(
+        self: Arc<Self>,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let permit = timeout(ROOM_WITHIN, self.permits.clone().acquire_owned())
@@ -51,7 +66,6 @@ impl Readers {
             drop(permit);
             result
         };
-        // Inside a simulation no real thread is waited for.
         #[cfg(feature = "sim")]
         if turmoil::in_simulation() {
             return read();
