@@ -9,7 +9,8 @@ use std::{
 
 use oriel_proto::{
     AgentId, CameraId, Timestamp,
-    frame::{Acked, Announce, RefusalCode, SourceState, SpoolState},
+    event::LossReason,
+    frame::{Acked, Announce, RefusalCode, SourceState, SpoolState, Upload},
 };
 use tokio::sync::broadcast;
 
@@ -233,11 +234,21 @@ impl Cameras {
     }
 
     /// How far the announced epochs of a camera's log are held here.
-    pub async fn acked(&self, id: &CameraId, spools: &[SpoolState]) -> Result<Vec<Acked>, StoreError> {
+    pub async fn acked(
+        &self,
+        id: &CameraId,
+        spools: &[SpoolState],
+        upload: &Upload,
+    ) -> Result<Vec<Acked>, StoreError> {
         if spools.is_empty() {
             return Ok(Vec::new());
         }
-        self.0.store.acked(id.clone(), spools.to_vec(), clock::now()).await
+        // What leaves a spool that uploads nothing by itself leaves it by its retention.
+        let why = match upload {
+            Upload::OnDemand => LossReason::PastRetention,
+            _ => LossReason::Unreadable,
+        };
+        self.0.store.acked(id.clone(), spools.to_vec(), why, clock::now()).await
     }
 
     /// Whether a camera is this agent's now.

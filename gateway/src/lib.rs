@@ -25,7 +25,8 @@
 //! 1. `server.rs` accepts the connection, names the request and notes where it came from.
 //! 2. `routes.rs` finds the line of its table; `routes/guard.rs` asks [`access`] who is asking.
 //! 3. `routes/events.rs` asks [`cameras`] whether the caller may see the camera, and reads the query into types.
-//! 4. `events.rs` joins an equal question that is open (`relay/shared.rs`), or puts this one.
+//! 4. `events.rs` looks how far what is kept in [`store`] reaches (`events/stored.rs`), and ends here if that is the answer. For the
+//!    rest it joins an equal question that is open (`relay/shared.rs`), or puts this one.
 //! 5. `relay.rs` finds the link and waits for the answer until the deadline; when the link dies, it tries the next one.
 //! 6. `registry.rs` gives a clone of the link; the map's lock is gone by then.
 //! 7. `link.rs` takes a ticket (`link/ticket.rs`) and puts the question into `link/outbox.rs`.
@@ -33,7 +34,8 @@
 //!    reads the camera's `spool.rs` and answers.
 //! 9. `link/pump.rs` checks each frame of the answer and gives it to who waits in `link/pending.rs`; `link/ticket.rs` hands it on
 //!    and allows the agent more.
-//! 10. `events.rs` reads the frames where they are, writes their events as JSON (`events/text.rs`) and says what they cover;
+//! 10. `events/camera.rs` reads the frames where they are and writes their events as JSON (`events/text.rs`); `events/merge.rs` puts
+//!     what is kept between them, and `events/coverage.rs` says what that covers and what is missing.
 //!     `routes/events.rs` answers 200 with that, or `problem.rs` says what went wrong.
 
 pub mod access;

@@ -10,7 +10,7 @@ use std::{pin::pin, sync::Arc};
 
 use dashmap::{DashMap, Entry};
 use oriel_proto::{
-    AgentId, CameraId, Epoch, ImageClass, SessionId, Timestamp,
+    AgentId, CameraId, ImageClass, SessionId, Timestamp,
     frame::{AgentHealth, CameraHealth, RefusalCode, SpoolState},
 };
 use tokio::sync::broadcast;
@@ -55,10 +55,19 @@ pub struct Presence {
     pub classes: Box<[ImageClass]>,
     /// How it is, as far as its agent said.
     pub health: Option<Arc<CameraHealth>>,
-    /// The present epoch of its log, as it was told last; none when its events are not uploaded.
-    pub spool: Option<Box<SpoolState>>,
-    /// The epochs before that one, the latest first.
-    pub older: Vec<Epoch>,
+    /// Whether its events are uploaded as they are written.
+    pub live: bool,
+    /// The epochs of its log as they were told last, the present one last.
+    pub epochs: Vec<SpoolState>,
+}
+
+/// What a connected camera has said of its log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ToldLog {
+    /// Whether its events are uploaded as they are written.
+    pub live: bool,
+    /// Its epochs, the present one last; none when it has not said anything.
+    pub epochs: Vec<SpoolState>,
 }
 
 /// A connected agent.
@@ -164,9 +173,10 @@ impl Registry {
         self.0.cameras.get(camera).map(|presence| presence.clone())
     }
 
-    /// What a connected camera that uploads its log said last of its present epoch; none when it is not connected.
-    pub fn spool(&self, camera: &CameraId) -> Option<Option<SpoolState>> {
-        self.0.cameras.get(camera).map(|presence| presence.spool.as_deref().copied())
+    /// What a camera said last of its log; none when it is not connected.
+    pub fn told_log(&self, camera: &CameraId) -> Option<ToldLog> {
+        let presence = self.0.cameras.get(camera)?;
+        Some(ToldLog { live: presence.live, epochs: presence.epochs.clone() })
     }
 
     /// A camera's refused announcement.

@@ -164,6 +164,7 @@ pub fn endpoints(app: &App) -> Vec<Endpoint> {
         POST   Admin  "v1" / "cameras"                              => cameras::create;
         PATCH  Viewer "v1" / "cameras" / {CameraId}                 => cameras::change;
         DELETE Viewer "v1" / "cameras" / {CameraId}                 => cameras::remove;
+        GET    Viewer "v1" / "events"                               => events::many::list;
         GET    Viewer "v1" / "stream"                               => stream::follow;
         GET    Device "v1" / "agent" / "connect"                    => agent::connect;
         POST   Open   "v1" / "enroll"                               => enroll::trade;

@@ -39,8 +39,8 @@ pub use self::{
     key::{KeyRecord, Role, RoleError, Scope},
     lock::FolderLock,
     log::{
-        Batch, Content, Delivery, Expired, Extent, Kept, KeptEvent, NewEvents, Posted, PostedEntry, Presence,
-        Read, Retention,
+        Batch, Content, Delivery, Expired, Extent, Held, Kept, KeptEvent, NewEvents, Posted, PostedEntry,
+        Presence, Read, Retention,
     },
     pattern::{CameraPattern, PatternError},
     watch::CameraChange,

@@ -11,7 +11,7 @@ use oriel_proto::{
 use reqwest::Method;
 use tokio_tungstenite::tungstenite::Message;
 
-const PORCH: &str = "/v1/cameras/porch/events";
+const PORCH: &str = "/v1/cameras/porch/events?source=camera";
 
 /// A map of one entry, from a name to these fields.
 fn frame(tag: &str, fields: &[(&str, Vec<u8>)]) -> Vec<u8> {
@@ -81,7 +81,7 @@ async fn only_binary_messages_are_frames() {
 async fn a_broken_frame_ends_open_questions_in_time() {
     let gateway = TestGateway::start().await;
     let mut agent = gateway.agent(&["porch"]).await;
-    let asking = asking(&gateway, &format!("{PORCH}?timeout=500ms"));
+    let asking = asking(&gateway, &format!("{PORCH}&timeout=500ms"));
     agent.request().await;
     agent.send_bytes(vec![0xc1]).await;
     asking.await.unwrap().expect_problem(503, "camera_offline");
@@ -132,7 +132,7 @@ async fn an_unknown_frame_that_answers_a_question_fails_it() {
 async fn a_sender_over_its_credit_is_closed() {
     let gateway = TestGateway::start().await;
     let mut agent = gateway.agent(&["porch"]).await;
-    let asking = asking(&gateway, &format!("{PORCH}?limit=1000&timeout=500ms"));
+    let asking = asking(&gateway, &format!("{PORCH}&limit=1000&timeout=500ms"));
     let id = agent.request().await.id;
     let events = vec![event(Epoch::new(), 1, &"x".repeat(2_000)); 7];
     let parts = (0..40).map(|n| AgentFrame::Part { id, n, body: Body::Items(Items::Events(events.clone())) });
@@ -146,7 +146,7 @@ async fn a_sender_over_its_credit_is_closed() {
 async fn a_sender_that_counts_its_parts_wrongly_is_closed() {
     let gateway = TestGateway::start().await;
     let mut agent = gateway.agent(&["porch"]).await;
-    let asking = asking(&gateway, &format!("{PORCH}?timeout=500ms"));
+    let asking = asking(&gateway, &format!("{PORCH}&timeout=500ms"));
     let id = agent.request().await.id;
     agent.send(AgentFrame::Part { id, n: 1, body: Body::Items(Items::Events(Vec::new())) }).await;
     assert_eq!(agent.close_code().await, Some(1008));
@@ -157,7 +157,7 @@ async fn a_sender_that_counts_its_parts_wrongly_is_closed() {
 async fn a_late_answer_reaches_nobody() {
     let gateway = TestGateway::start().await;
     let mut agent = gateway.agent(&["porch"]).await;
-    let late = asking(&gateway, &format!("{PORCH}?timeout=100ms"));
+    let late = asking(&gateway, &format!("{PORCH}&timeout=100ms"));
     let late_id = agent.request().await.id;
     late.await.unwrap().expect_problem(504, "camera_timeout");
     let other = asking(&gateway, PORCH);

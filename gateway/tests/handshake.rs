@@ -26,7 +26,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::Role as Side},
 };
 
-const PORCH: &str = "/v1/cameras/porch/events";
+const PORCH: &str = "/v1/cameras/porch/events?source=camera";
 
 /// The headers of an honest upgrade, one of them changed; an empty value leaves it out.
 async fn upgrade(gateway: &TestGateway, token: &str, change: (&'static str, &str)) -> Answer {
@@ -252,7 +252,7 @@ async fn a_newer_dial_takes_over_and_the_older_finishes_what_it_has() {
     older.serve(&["porch"]).await;
     // Different questions: equal ones would share one answer.
     let ask = |words: &str| {
-        let path = format!("{PORCH}?q={words}");
+        let path = format!("{PORCH}&q={words}");
         tokio::spawn(Answer::of(gateway.request(Method::GET, &path).bearer_auth(&gateway.admin)))
     };
     let before = ask("before");

@@ -12,7 +12,7 @@ use oriel_proto::{
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-const PORCH: &str = "/v1/cameras/porch/events";
+const PORCH: &str = "/v1/cameras/porch/events?source=camera";
 
 fn lines(gateway: &TestGateway, key: &str, path: &str) -> RequestBuilder {
     gateway.request(Method::GET, path).bearer_auth(key).header("accept", "application/x-ndjson")
@@ -102,12 +102,12 @@ async fn lines_that_break_off_end_as_a_broken_body_without_a_last_line() {
 async fn a_page_of_lines_can_be_gone_on_from() {
     let gateway = TestGateway::start().await;
     let (epoch, mut agent) = (Epoch::new(), gateway.agent(&["porch"]).await);
-    let first = tokio::spawn(Answer::of(lines(&gateway, &gateway.admin, &format!("{PORCH}?limit=2"))));
+    let first = tokio::spawn(Answer::of(lines(&gateway, &gateway.admin, &format!("{PORCH}&limit=2"))));
     let id = agent.request().await.id;
     agent.send_all([part(id, 0, epoch), part(id, 1, epoch), done(id, true)]).await;
     let first = values(&first.await.unwrap().expect(200).text);
     let next = first[2]["end"]["next"].as_str().unwrap();
-    let path = format!("{PORCH}?limit=2&cursor={next}");
+    let path = format!("{PORCH}&limit=2&cursor={next}");
     let second = tokio::spawn(Answer::of(lines(&gateway, &gateway.admin, &path)));
     assert_eq!(asked(&agent.request().await).after.unwrap().seq, 2);
     second.abort();
@@ -122,11 +122,11 @@ async fn a_list_without_limit_needs_an_operator() {
     let operator = gateway.key_for(Role::Operator, &["porch"]).await;
     let ask = async |key: &str, path: &str| Answer::of(lines(&gateway, key, path)).await;
     ask(&viewer, PORCH).await.expect_problem(403, "forbidden");
-    ask(&viewer, &format!("{PORCH}?limit=1001")).await.expect_problem(400, "bad_request");
-    ask(&viewer, &format!("{PORCH}?limit=1000")).await.expect(200);
+    ask(&viewer, &format!("{PORCH}&limit=1001")).await.expect_problem(400, "bad_request");
+    ask(&viewer, &format!("{PORCH}&limit=1000")).await.expect(200);
     ask(&operator, PORCH).await.expect(200);
-    ask(&operator, &format!("{PORCH}?limit=0")).await.expect_problem(400, "bad_request");
-    ask(&operator, "/v1/cameras/yard/events").await.expect_problem(404, "not_found");
+    ask(&operator, &format!("{PORCH}&limit=0")).await.expect_problem(400, "bad_request");
+    ask(&operator, "/v1/cameras/yard/events?source=camera").await.expect_problem(404, "not_found");
 }
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn failures_before_the_first_line_are_problems() {
     let gateway = TestGateway::start().await;
     let ask = async |path: &str| Answer::of(lines(&gateway, &gateway.admin, path)).await;
     gateway.enroll(&["attic"]).await;
-    ask("/v1/cameras/attic/events").await.expect_problem(503, "camera_offline");
+    ask("/v1/cameras/attic/events?source=camera").await.expect_problem(503, "camera_offline");
     let agent = gateway.agent(&["porch"]).await;
     agent.answering(|request| vec![fail(request.id, oriel_proto::FailureCode::SourceFailed, "lens cap")]);
     ask(PORCH).await.expect_problem(502, "camera_failed");

@@ -8,7 +8,7 @@ use common::*;
 use oriel_proto::{Call, Epoch, call::EventsCall, frame::Request};
 use serde_json::json;
 
-const PORCH: &str = "/v1/cameras/porch/events";
+const PORCH: &str = "/v1/cameras/porch/events?source=camera";
 
 fn asked(request: &Request) -> &EventsCall {
     match &request.call {
@@ -28,7 +28,7 @@ async fn a_search_that_gave_up_is_never_called_complete() {
         };
         vec![page_of(request.id, events, true)]
     });
-    let path = format!("{PORCH}?from=2023-01-01T00:00:00Z&q=needle");
+    let path = format!("{PORCH}&from=2023-01-01T00:00:00Z&q=needle");
     let first = gateway.get(&path).await.expect(200).json();
     let (at, from) = ("2023-11-14T22:13:27.000000Z", "2023-01-01T00:00:00.000000Z");
     assert_eq!(first["complete"], true, "for what it covers: {first}");
@@ -53,7 +53,7 @@ async fn the_largest_question_fits_a_frame_and_a_larger_one_is_refused() {
     });
     let words = |n: usize, bytes: usize| vec!["w".repeat(bytes); n].join(",");
     let path = |kinds: &str, severity: &str, text: usize| {
-        format!("{PORCH}?kind={kinds}&severity={severity}&q={}", "x".repeat(text))
+        format!("{PORCH}&kind={kinds}&severity={severity}&q={}", "x".repeat(text))
     };
     let largest = path(&words(32, 64), &words(32, 64), 256);
     let answer = gateway.get(&largest).await.expect(200).json();

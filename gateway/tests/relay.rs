@@ -15,7 +15,7 @@ use oriel_proto::{
 use reqwest::Method;
 use serde_json::json;
 
-const PORCH: &str = "/v1/cameras/porch/events";
+const PORCH: &str = "/v1/cameras/porch/events?source=camera";
 
 /// What a question for events asks.
 fn asked(request: &Request) -> &EventsCall {
@@ -83,7 +83,7 @@ async fn each_failure_of_a_camera_becomes_its_status() {
     ];
     assert_eq!(expected.len(), FailureCode::WORDS.len() + 1, "every code has its line");
     for (word, status, code) in expected {
-        let answer = gateway.get(&format!("{PORCH}?q={word}")).await.expect_problem(status, code);
+        let answer = gateway.get(&format!("{PORCH}&q={word}")).await.expect_problem(status, code);
         assert_eq!(answer.json()["camera"], "porch", "{word}");
         if code == "camera_failed" {
             assert_eq!(answer.detail(), format!("{word}: the reason"));
@@ -118,11 +118,11 @@ async fn a_connection_has_1024_open_questions_and_the_next_one_is_told_busy() {
         agent.request().await;
     }
     for camera in ["porch", "yard"] {
-        let path = format!("/v1/cameras/{camera}/events");
+        let path = format!("/v1/cameras/{camera}/events?source=camera");
         let answer = gateway.get(&path).await.expect_problem(503, "camera_busy");
         assert_eq!(answer.json()["camera"], camera);
     }
-    gateway.get("/v1/cameras/attic/events").await.expect(200);
+    gateway.get("/v1/cameras/attic/events?source=camera").await.expect(200);
     assert_eq!(link.open_calls(), 1_024, "who was refused left nothing behind");
     // Taken back, so that there is room for one; the camera hears of it first.
     drop(open.pop());
@@ -145,7 +145,7 @@ async fn a_camera_that_is_silent_times_out_and_is_told_to_stop() {
     let gateway = TestGateway::start().await;
     let mut agent = gateway.agent(&["porch"]).await;
     let start = Instant::now();
-    let asking = asking(&gateway, &format!("{PORCH}?timeout=300ms"));
+    let asking = asking(&gateway, &format!("{PORCH}&timeout=300ms"));
     let request = agent.request().await;
     assert!(
         (1..=300).contains(&request.deadline_ms),
@@ -200,7 +200,7 @@ async fn parts_come_together_in_order() {
 async fn a_large_answer_flows_against_its_credit() {
     let gateway = TestGateway::start().await;
     let mut agent = gateway.agent(&["porch"]).await;
-    let asking = asking(&gateway, &format!("{PORCH}?limit=1000"));
+    let asking = asking(&gateway, &format!("{PORCH}&limit=1000"));
     let id = agent.request().await.id;
     let (epoch, mut credit, mut parts) = (Epoch::new(), 32 << 10, 0);
     // 1,000 events of 1,000 bytes: 30 times what may be sent without being allowed more.
@@ -227,7 +227,7 @@ async fn a_large_answer_flows_against_its_credit() {
 async fn an_agent_that_leaves_before_it_answers_is_offline() {
     let gateway = TestGateway::start().await;
     let mut agent = gateway.agent(&["porch"]).await;
-    let asking = asking(&gateway, &format!("{PORCH}?timeout=2s"));
+    let asking = asking(&gateway, &format!("{PORCH}&timeout=2s"));
     agent.request().await;
     drop(agent);
     asking.await.unwrap().expect_problem(503, "camera_offline");
@@ -261,7 +261,7 @@ async fn an_answer_of_another_kind_is_the_cameras_failure() {
         vec![AgentFrame::Reply { id: request.id, answer }]
     });
     for words in ["too many", "bytes", "nothing"] {
-        gateway.get(&format!("{PORCH}?q={words}")).await.expect_problem(502, "camera_failed");
+        gateway.get(&format!("{PORCH}&q={words}")).await.expect_problem(502, "camera_failed");
     }
 }
 
@@ -295,7 +295,7 @@ async fn a_log_is_read_page_by_page() {
     for (order, expected) in [("desc", "5 4 3 2 1"), ("asc", "1 2 3 4 5")] {
         let (mut seen, mut cursor) = (Vec::new(), String::new());
         loop {
-            let path = format!("{PORCH}?limit=2&order={order}&from=2023-01-01T00:00:00Z&cursor={cursor}");
+            let path = format!("{PORCH}&limit=2&order={order}&from=2023-01-01T00:00:00Z&cursor={cursor}");
             let answer = gateway.get(&path).await.expect(200);
             seen.extend(descriptions(&answer));
             match answer.json()["next"].as_str() {
@@ -313,17 +313,17 @@ async fn a_cursor_belongs_to_its_question() {
     let log: Vec<_> = (1..=5).map(|n| event(Epoch::new(), n, &n.to_string())).collect();
     let agent = gateway.agent(&["porch", "yard"]).await;
     agent.answering(move |request| vec![honest(&request, &log)]);
-    let first = gateway.get(&format!("{PORCH}?limit=2")).await.expect(200).json();
+    let first = gateway.get(&format!("{PORCH}&limit=2")).await.expect(200).json();
     let cursor = first["next"].as_str().unwrap();
-    gateway.get(&format!("{PORCH}?limit=3&cursor={cursor}")).await.expect(200);
+    gateway.get(&format!("{PORCH}&limit=3&cursor={cursor}")).await.expect(200);
     for other in [
-        format!("{PORCH}?limit=2&order=asc&cursor={cursor}"),
-        format!("{PORCH}?limit=2&q=1&cursor={cursor}"),
-        format!("{PORCH}?limit=2&kind=motion&cursor={cursor}"),
-        format!("{PORCH}?limit=2&from=-1h&cursor={cursor}"),
-        format!("/v1/cameras/yard/events?limit=2&cursor={cursor}"),
-        format!("{PORCH}?cursor={}", &cursor[1..]),
-        format!("{PORCH}?cursor={}", "A".repeat(4_000)),
+        format!("{PORCH}&limit=2&order=asc&cursor={cursor}"),
+        format!("{PORCH}&limit=2&q=1&cursor={cursor}"),
+        format!("{PORCH}&limit=2&kind=motion&cursor={cursor}"),
+        format!("{PORCH}&limit=2&from=-1h&cursor={cursor}"),
+        format!("/v1/cameras/yard/events?source=camera&limit=2&cursor={cursor}"),
+        format!("{PORCH}&cursor={}", &cursor[1..]),
+        format!("{PORCH}&cursor={}", "A".repeat(4_000)),
         format!("/v1/cameras?cursor={cursor}"),
     ] {
         gateway.get(&other).await.expect_problem(400, "bad_cursor");
@@ -335,7 +335,7 @@ async fn the_question_reaches_the_camera_as_it_was_asked() {
     let gateway = TestGateway::start().await;
     let mut agent = gateway.agent(&["porch"]).await;
     let path = format!(
-        "{PORCH}?from=2023-11-14T22:13:20.5 00:00&to=20231115000000&kind=motion,reset&kind=log&severity=info&q=A%20b&order=asc&limit=7"
+        "{PORCH}&from=2023-11-14T22:13:20.5 00:00&to=20231115000000&kind=motion,reset&kind=log&severity=info&q=A%20b&order=asc&limit=7"
     );
     let asking = asking(&gateway, &path);
     let request = agent.request().await;
@@ -353,7 +353,7 @@ async fn the_question_reaches_the_camera_as_it_was_asked() {
 async fn what_a_camera_does_not_vouch_for_yet_is_covered_by_an_empty_stretch() {
     let gateway = TestGateway::start().await;
     gateway.agent(&["porch"]).await.answering(|request| vec![page_of(request.id, Vec::new(), false)]);
-    let answer = gateway.get(&format!("{PORCH}?from=2099-01-01T00:00:00Z")).await.expect(200);
+    let answer = gateway.get(&format!("{PORCH}&from=2099-01-01T00:00:00Z")).await.expect(200);
     let coverage = &answer.json()["coverage"][0];
     assert_eq!(coverage["from"], coverage["to"], "never one that ends before it begins");
 }

@@ -13,7 +13,7 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::time::timeout;
 
-const PORCH: &str = "/v1/cameras/porch/events";
+const PORCH: &str = "/v1/cameras/porch/events?source=camera";
 
 #[tokio::test]
 async fn a_revoked_agent_is_cut_within_a_second() {
@@ -21,7 +21,7 @@ async fn a_revoked_agent_is_cut_within_a_second() {
     let mut agent = gateway.agent(&["porch"]).await;
     let mut unspoken = agent.enrolled.connect().await;
     let asking = tokio::spawn(Answer::of(
-        gateway.request(Method::GET, &format!("{PORCH}?timeout=1s")).bearer_auth(&gateway.admin),
+        gateway.request(Method::GET, &format!("{PORCH}&timeout=1s")).bearer_auth(&gateway.admin),
     ));
     agent.request().await;
     let cut = async {

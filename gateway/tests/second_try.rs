@@ -12,7 +12,7 @@ use oriel_proto::{AgentFrame, Body, Epoch, InstanceId, Items};
 use reqwest::Method;
 use tokio::task::JoinHandle;
 
-const PORCH: &str = "/v1/cameras/porch/events";
+const PORCH: &str = "/v1/cameras/porch/events?source=camera";
 
 fn asking(gateway: &TestGateway, path: &str) -> JoinHandle<Answer> {
     tokio::spawn(Answer::of(gateway.request(Method::GET, path).bearer_auth(&gateway.admin)))
@@ -65,7 +65,7 @@ async fn without_a_next_link_the_camera_is_offline_at_the_deadline() {
     let gateway = TestGateway::start().await;
     let mut agent = gateway.agent(&["porch"]).await;
     let start = Instant::now();
-    let asked = asking(&gateway, &format!("{PORCH}?timeout=700ms"));
+    let asked = asking(&gateway, &format!("{PORCH}&timeout=700ms"));
     agent.request().await;
     drop(agent);
     asked.await.unwrap().expect_problem(503, "camera_offline");
@@ -79,15 +79,18 @@ async fn without_a_next_link_the_camera_is_offline_at_the_deadline() {
 async fn a_caller_may_wait_for_a_camera_to_connect() {
     let gateway = TestGateway::start().await;
     let enrolled = gateway.enroll(&["porch"]).await;
-    let asked = asking(&gateway, &format!("{PORCH}?wait_online=20s&timeout=5s"));
-    let missing = gateway.get(&format!("{PORCH}?wait_online=200ms")).await;
+    let asked = asking(&gateway, &format!("{PORCH}&wait_online=20s&timeout=5s"));
+    let missing = gateway.get(&format!("{PORCH}&wait_online=200ms")).await;
     missing.expect_problem(503, "camera_offline");
     enrolled.serving(&["porch"]).await.answering(|request| vec![page(request.id, "here I am")]);
     let answer = asked.await.unwrap().expect(200);
     assert!(answer.text.contains("here I am"));
     assert!(answer.header("server-timing").contains("queue;dur="), "{}", answer.header("server-timing"));
-    gateway.get(&format!("{PORCH}?wait_online=61s")).await.expect_problem(400, "bad_request");
-    gateway.get("/v1/cameras/nobody/events?wait_online=20s").await.expect_problem(404, "not_found");
+    gateway.get(&format!("{PORCH}&wait_online=61s")).await.expect_problem(400, "bad_request");
+    gateway
+        .get("/v1/cameras/nobody/events?source=camera&wait_online=20s")
+        .await
+        .expect_problem(404, "not_found");
 }
 
 #[tokio::test]
@@ -96,7 +99,7 @@ async fn who_may_no_longer_see_a_camera_does_not_wait_for_it() {
     gateway.enroll(&["porch"]).await;
     let everywhere = Scope { all: true, ..Scope::default() };
     let (id, key) = gateway.key_with_id(Role::Viewer, everywhere).await;
-    let asked = gateway.request(Method::GET, &format!("{PORCH}?wait_online=60s")).bearer_auth(&key);
+    let asked = gateway.request(Method::GET, &format!("{PORCH}&wait_online=60s")).bearer_auth(&key);
     let asked = tokio::spawn(Answer::of(asked));
     gateway.metric_reaches("oriel_cameras_awaited", 1.0).await;
     gateway.delete(&format!("/v1/keys/{id}")).await.expect(204);
@@ -108,7 +111,7 @@ async fn a_call_that_timed_out_finds_a_dead_link_within_five_seconds() {
     let gateway = TestGateway::start().await;
     // Nobody reads on this end, so that nothing answers a ping: the connection stands, and the agent is gone.
     let _dead = gateway.agent(&["porch"]).await;
-    gateway.get(&format!("{PORCH}?timeout=100ms")).await.expect_problem(504, "camera_timeout");
+    gateway.get(&format!("{PORCH}&timeout=100ms")).await.expect_problem(504, "camera_timeout");
     let start = Instant::now();
     let gone = async || gateway.registry.agents() == 0;
     until("the dead link is closed", gone).await;

@@ -11,7 +11,7 @@ use oriel_proto::GatewayFrame;
 use reqwest::Method;
 use tokio::task::JoinHandle;
 
-const PORCH: &str = "/v1/cameras/porch/events";
+const PORCH: &str = "/v1/cameras/porch/events?source=camera";
 
 fn asking(gateway: &TestGateway, path: &str) -> JoinHandle<Answer> {
     tokio::spawn(Answer::of(gateway.request(Method::GET, path).bearer_auth(&gateway.admin)))
@@ -29,7 +29,7 @@ async fn the_same_question_of_a_thousand_callers_goes_to_the_camera_once() {
     let stranger = gateway.key_for(Role::Viewer, &["yard"]).await;
     let callers: Vec<_> = (0..1_000).map(|_| asking(&gateway, PORCH)).collect();
     let strangers = join_all((0..20).map(|_| gateway.get_as(&stranger, PORCH)));
-    let hurried = join_all((0..20).map(|_| asking(&gateway, &format!("{PORCH}?timeout=100ms"))));
+    let hurried = join_all((0..20).map(|_| asking(&gateway, &format!("{PORCH}&timeout=100ms"))));
     let id = agent.request().await.id;
     for answer in strangers.await {
         answer.expect_problem(404, "not_found");
@@ -54,9 +54,9 @@ async fn the_same_question_of_a_thousand_callers_goes_to_the_camera_once() {
 async fn a_caller_with_more_time_than_the_first_makes_the_camera_asked_again() {
     let gateway = TestGateway::start().await;
     let mut agent = gateway.agent(&["porch"]).await;
-    let short = asking(&gateway, &format!("{PORCH}?timeout=500ms"));
+    let short = asking(&gateway, &format!("{PORCH}&timeout=500ms"));
     let first = agent.request().await;
-    let long = asking(&gateway, &format!("{PORCH}?timeout=20s"));
+    let long = asking(&gateway, &format!("{PORCH}&timeout=20s"));
     short.await.unwrap().expect_problem(504, "camera_timeout");
     let second = agent.request().await;
     assert!(first.deadline_ms <= 500 && second.deadline_ms > 15_000, "{first:?} {second:?}");
@@ -72,7 +72,7 @@ async fn a_shared_answer_is_cancelled_when_its_last_caller_leaves() {
     let id = agent.request().await.id;
     joined(&gateway, 1).await;
     one.abort();
-    let other = asking(&gateway, "/v1/cameras/porch/events?q=other");
+    let other = asking(&gateway, "/v1/cameras/porch/events?source=camera&q=other");
     let next = agent.request().await;
     agent.send(page(next.id, "")).await;
     other.await.unwrap().expect(200);
@@ -86,12 +86,12 @@ async fn different_questions_are_not_mixed_up() {
     let mut agent = gateway.agent(&["porch", "yard"]).await;
     let paths = [
         PORCH.to_owned(),
-        "/v1/cameras/yard/events".to_owned(),
-        format!("{PORCH}?order=asc"),
-        format!("{PORCH}?limit=7"),
-        format!("{PORCH}?q=a"),
-        format!("{PORCH}?kind=motion"),
-        format!("{PORCH}?from=2020-01-01T00:00:00Z"),
+        "/v1/cameras/yard/events?source=camera".to_owned(),
+        format!("{PORCH}&order=asc"),
+        format!("{PORCH}&limit=7"),
+        format!("{PORCH}&q=a"),
+        format!("{PORCH}&kind=motion"),
+        format!("{PORCH}&from=2020-01-01T00:00:00Z"),
     ];
     let mut asked: Vec<JoinHandle<Answer>> = Vec::new();
     let mut ids = Vec::new();

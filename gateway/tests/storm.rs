@@ -251,7 +251,7 @@ async fn storm(gateway: &Arc<TestGateway>, rng: &mut StdRng) -> Tally {
         let camera = rng.random_range(0..CAMERAS);
         let (marker, manner) = (format!("question {n} of camera {camera}"), Manner::of(camera));
         let asker = Asker::of(manner, rng);
-        let url = format!("http://{}/v1/cameras/camera-{camera}/events", gateway.address);
+        let url = format!("http://{}/v1/cameras/camera-{camera}/events?source=camera", gateway.address);
         let query = [("q", marker.clone()), ("timeout", asker.timeout())];
         let request =
             clients[n % CLIENTS].request(Method::GET, url).query(&query).bearer_auth(&gateway.admin);

@@ -12,7 +12,7 @@ use common::*;
 use oriel_proto::{
     AgentFrame, CameraId, Epoch, Event, GatewayFrame, InstanceId, Seq,
     event::LossReason,
-    frame::{Announce, Bound, Events, Feature, Lost, NoticeCode, SpoolState, Upload},
+    frame::{Bound, Events, Feature, Lost, NoticeCode, SpoolState, Upload},
     limits::DESCRIPTION_BYTES,
 };
 use serde_json::{Value, json};
@@ -38,21 +38,7 @@ async fn announce(agent: &mut RawAgent, epoch: Epoch, next: Seq) -> Bound {
 /// Announces `porch` with a log that has these epochs, of which the last is the present one.
 async fn announce_all(agent: &mut RawAgent, epochs: &[(Epoch, Seq)]) -> Bound {
     let spool = |&(epoch, next)| SpoolState { epoch, first: 1, next, as_of: event(epoch, next, "").event.at };
-    let announce = Announce {
-        camera: porch(),
-        name: "Porch".into(),
-        tags: Vec::new(),
-        classes: Vec::new(),
-        abilities: Vec::new(),
-        upload: Upload::Live,
-        spools: epochs.iter().map(spool).collect(),
-    };
-    agent.send(AgentFrame::Camera(announce)).await;
-    loop {
-        if let GatewayFrame::Bound(bound) = agent.frame().await {
-            return bound;
-        }
-    }
+    agent.bound(announcement(&porch(), Upload::Live, epochs.iter().map(spool).collect())).await
 }
 
 /// An agent whose camera `porch` has a log of this epoch.
@@ -236,7 +222,7 @@ async fn the_camera_is_asked_where_its_events_are_not_uploaded() {
     let gateway = TestGateway::start().await;
     let agent = gateway.agent(&["porch"]).await;
     agent.answering(|request| vec![page(request.id, "from the camera")]);
-    let usual = gateway.get("/v1/cameras/porch/events").await.expect(200).json();
+    let usual = gateway.get("/v1/cameras/porch/events?kind=motion").await.expect(200).json();
     assert_eq!(usual["events"][0]["description"], "from the camera");
     assert_eq!(usual["coverage"][0]["source"], "camera");
     let kept = gateway.get("/v1/cameras/porch/events?source=store&kind=motion").await.expect(200).json();

@@ -11,7 +11,7 @@ use crate::{
     call::{EventsTrailer, Trailer},
     codec,
     event::{Data, Position, Seq},
-    id::Epoch,
+    id::{Epoch, EventId},
     scan::{Scanner, Token},
     time::Timestamp,
 };
@@ -35,6 +35,8 @@ pub struct EventView<'a> {
     pub data: Data,
     /// The time of the picture that shows it.
     pub image_at: Option<Timestamp>,
+    /// Its identity before it had to be sent again under a new epoch.
+    pub was: Option<EventId>,
 }
 
 impl EventView<'_> {
@@ -201,6 +203,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn optional_id(&mut self) -> Result<Option<EventId>, ViewError> {
+        let before = self.0.rest;
+        if matches!(self.token("was")?, Token::Nil) {
+            return Ok(None);
+        }
+        self.0.rest = before;
+        let (mut epoch, mut seq) = (Once::new("was"), Once::new("was"));
+        self.fields("was", |reader, name| match name {
+            b"epoch" => epoch.set(reader.epoch()?),
+            b"seq" => seq.set(reader.number("was")?),
+            _ => reader.pass(),
+        })?;
+        Ok(Some(EventId { epoch: epoch.get()?, seq: seq.get()? }))
+    }
+
     fn data(&mut self) -> Result<Data, ViewError> {
         let from = self.0.rest;
         let token = self.token("data")?;
@@ -266,8 +283,8 @@ impl<'a> Reader<'a> {
     /// An event that has no identity yet.
     fn event(&mut self) -> Result<EventView<'a>, ViewError> {
         let (mut at, mut kind, mut severity) = (Once::new("at"), Once::new("kind"), Once::new("severity"));
-        let (mut description, mut data, mut image_at) =
-            (Once::new("description"), Once::new("data"), Once::new("image_at"));
+        let (mut description, mut data) = (Once::new("description"), Once::new("data"));
+        let (mut image_at, mut was) = (Once::new("image_at"), Once::new("was"));
         self.fields("an event", |reader, name| match name {
             b"at" => at.set(reader.time("at")?),
             b"kind" => kind.set(reader.text("kind")?),
@@ -275,6 +292,7 @@ impl<'a> Reader<'a> {
             b"description" => description.set(reader.text("description")?),
             b"data" => data.set(reader.data()?),
             b"image_at" => image_at.set(reader.optional_time("image_at")?),
+            b"was" => was.set(reader.optional_id()?),
             _ => reader.pass(),
         })?;
         Ok(EventView {
@@ -286,6 +304,7 @@ impl<'a> Reader<'a> {
             description: description.get()?,
             data: data.value.unwrap_or_default(),
             image_at: image_at.value.flatten(),
+            was: was.value.flatten(),
         })
     }
 }
@@ -306,6 +325,6 @@ fn usual_event(frame: &[u8]) -> Option<(EventView<'_>, &[u8])> {
     let severity = from_utf8(scanner.short_text()?).ok()?;
     scanner.literal(b"\xabdescription")?;
     let description = from_utf8(scanner.short_text()?).ok()?;
-    let (data, image_at) = (Data::new(), None);
-    Some((EventView { epoch, seq, at, kind, severity, description, data, image_at }, scanner.rest))
+    let (data, image_at, was) = (Data::new(), None, None);
+    Some((EventView { epoch, seq, at, kind, severity, description, data, image_at, was }, scanner.rest))
 }

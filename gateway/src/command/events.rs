@@ -49,10 +49,9 @@ pub(crate) struct Events {
     /// Only those whose description contains this
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
-    /// Who answers: what the gateway keeps, or the camera itself
-    /// [default: the gateway where the camera's events are uploaded]
-    #[arg(long, value_enum)]
-    source: Option<Source>,
+    /// Who answers: what the gateway keeps and the camera for the rest, or one of them alone
+    #[arg(long, value_enum, default_value_t = Source::Auto)]
+    source: Source,
     /// Newest first or oldest first
     #[arg(long, value_enum, default_value_t = Order::Desc)]
     order: Order,
@@ -81,6 +80,8 @@ pub(crate) enum Order {
 /// Who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Source {
+    /// What the gateway keeps, and the camera for what it does not.
+    Auto,
     /// What the gateway keeps.
     Store,
     /// The camera itself.
@@ -90,6 +91,7 @@ pub(crate) enum Source {
 impl Source {
     const fn as_str(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
             Self::Store => "store",
             Self::Camera => "camera",
         }
@@ -129,7 +131,9 @@ impl Events {
         };
         let timeout = format!("{}ms", self.client.timeout.as_millis());
         let mut query = vec![("order", order.to_owned()), ("timeout", timeout)];
-        query.extend(self.source.map(|source| ("source", source.as_str().to_owned())));
+        if self.source != Source::Auto {
+            query.push(("source", self.source.as_str().to_owned()));
+        }
         let once = [("from", &self.from), ("to", &self.to), ("q", &self.q)];
         query.extend(once.into_iter().filter_map(|(name, value)| value.clone().map(|value| (name, value))));
         query.extend(self.kind.iter().map(|kind| ("kind", kind.clone())));

@@ -1,43 +1,72 @@
 //! Events as the API shows them, written straight from the frames that they came in or the rows that they are kept in.
 
-use oriel_proto::{CameraId, Epoch, Timestamp, view::EventView};
+use oriel_proto::{CameraId, Epoch, Timestamp, event::Position, view::EventView};
 use uuid::Uuid;
 
 use crate::{clock::Day, store::KeptEvent};
 
-/// The beginning of a JSON text that ends in a list of events, whose last bracket is missing.
+/// Events as JSON behind some text, with one byte between two of them.
 #[derive(Clone, Debug)]
 pub struct Text {
     writer: Writer,
     json: Vec<u8>,
-    empty: bool,
+    between: u8,
+    /// Where the first event begins.
+    begin: usize,
+    /// The place of each event in the total order, and where it ends in the text.
+    ends: Vec<(Position, usize)>,
 }
 
 impl Text {
-    /// No events of `camera` yet behind `before`, which opens the list; room for so many bytes.
-    pub fn of(camera: &CameraId, before: &str, room: usize) -> Self {
+    /// No events of `camera` yet behind `before`; room for so many bytes.
+    pub fn of(camera: &CameraId, before: &str, between: u8, room: usize) -> Self {
         let mut json = Vec::with_capacity(room);
         json.extend_from_slice(before.as_bytes());
-        Self { writer: Writer::of(camera), json, empty: true }
+        Self { writer: Writer::of(camera), begin: json.len(), json, between, ends: Vec::new() }
     }
 
     /// Adds an event.
     pub fn push(&mut self, event: &EventView<'_>) {
         self.separate();
         self.writer.write(&mut self.json, event);
+        self.ends.push((event.position(), self.json.len()));
     }
 
     /// Adds an event that is kept here.
     pub fn push_kept(&mut self, kept: &KeptEvent<'_>) {
         self.separate();
         self.writer.write_kept(&mut self.json, kept);
+        self.ends.push((kept.event.position(), self.json.len()));
+    }
+
+    /// Adds an event that was written before.
+    pub fn push_written(&mut self, place: Position, event: &[u8]) {
+        self.separate();
+        put(&mut self.json, event);
+        self.ends.push((place, self.json.len()));
     }
 
     fn separate(&mut self) {
-        if !self.empty {
-            self.json.push(b',');
+        if !self.ends.is_empty() {
+            self.json.push(self.between);
         }
-        self.empty = false;
+    }
+
+    /// How many events there are.
+    pub const fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// One of the events, counted from 0: its place in the total order and its JSON.
+    pub fn get(&self, n: usize) -> Option<(Position, &[u8])> {
+        let (place, end) = self.ends.get(n)?;
+        let begin = n.checked_sub(1).and_then(|before| self.ends.get(before)).map(|(_, end)| end + 1);
+        Some((*place, self.json.get(begin.unwrap_or(self.begin)..*end)?))
+    }
+
+    /// The place of the last event.
+    pub fn last(&self) -> Option<Position> {
+        self.ends.last().map(|(place, _)| *place)
     }
 
     /// The text, to be ended.

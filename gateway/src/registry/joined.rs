@@ -27,18 +27,18 @@ pub struct Joined {
     mine: Mutex<Mine>,
 }
 
-/// Older epochs of a camera that are known as such; an agent that begins one after the other is remembered for no more.
-const OLDER: usize = 192;
+/// Epochs of a camera that are known; of an agent that begins one after the other no more are remembered.
+const EPOCHS: usize = 192;
 
 /// What a camera offers.
 #[derive(Debug, Default)]
 pub struct Offer {
     /// Its series of pictures.
     pub classes: Box<[ImageClass]>,
-    /// The present epoch of its log; none when its events are not uploaded.
-    pub spool: Option<Box<SpoolState>>,
-    /// The epochs before that one, the latest first.
-    pub older: Vec<Epoch>,
+    /// Whether its events are uploaded as they are written.
+    pub live: bool,
+    /// The epochs of its log, the present one last.
+    pub epochs: Vec<SpoolState>,
 }
 
 /// What a link has in the registry.
@@ -87,9 +87,9 @@ impl Joined {
         if mine.left {
             return;
         }
-        let Offer { classes, spool, older } = offer;
+        let Offer { classes, live, epochs } = offer;
         let link = self.link.clone();
-        let mut presence = Presence { link, since: now, classes, health: None, spool, older };
+        let mut presence = Presence { link, since: now, classes, health: None, live, epochs };
         match self.registry.0.cameras.entry(camera.clone()) {
             Entry::Occupied(entry) if is_newer(&entry.get().link, &self.link) => return,
             Entry::Occupied(mut entry) => {
@@ -147,30 +147,30 @@ impl Joined {
         }
     }
 
-    /// Notes how far a camera has written its log; what is said of an older epoch than the present one is not of that.
+    /// Notes how far a camera has written an epoch of its log; one that is not known is the present one from now on.
     pub fn told(&self, camera: &CameraId, epoch: Epoch, next: Seq, as_of: Timestamp) {
         let Some(mut presence) = self.registry.0.cameras.get_mut(camera) else { return };
-        let Presence { link, spool, older, .. } = &mut *presence;
-        if link.id() != self.link.id() || older.contains(&epoch) {
+        let Presence { link, epochs, .. } = &mut *presence;
+        if link.id() != self.link.id() || epochs.is_empty() {
             return;
         }
-        let Some(spool) = spool else { return };
-        let mut first = spool.first;
-        if spool.epoch != epoch {
-            older.truncate(OLDER - 1);
-            older.insert(0, spool.epoch);
-            first = 1;
+        if let Some(known) = epochs.iter_mut().find(|known| known.epoch == epoch) {
+            (known.next, known.as_of) = (known.next.max(next), known.as_of.max(as_of));
+        } else {
+            if epochs.len() >= EPOCHS {
+                epochs.remove(0);
+            }
+            epochs.push(SpoolState { epoch, first: 1, next, as_of });
         }
-        **spool = SpoolState { epoch, first, next, as_of };
     }
 
     /// Notes that every camera has written nothing up to `as_of` beyond what it told.
     pub fn as_of(&self, as_of: Timestamp) {
         for camera in self.served() {
             if let Some(mut presence) = self.registry.0.cameras.get_mut(&camera)
-                && let Some(spool) = &mut presence.spool
+                && let Some(present) = presence.epochs.last_mut()
             {
-                spool.as_of = spool.as_of.max(as_of);
+                present.as_of = present.as_of.max(as_of);
             }
         }
     }

@@ -1,10 +1,11 @@
-//! `GET /v1/cameras/{id}/events`: a camera's log, answered by the camera itself or from what is kept here: a page as JSON, or all
-//! of it line by line.
+//! `GET /v1/cameras/{id}/events`: a camera's log from what is kept here and from the camera itself: a page as JSON, or all of it line
+//! by line.
 
 mod lines;
+pub mod many;
 mod view;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use oriel_proto::{
     CameraId, Kind, Severity,
@@ -24,7 +25,7 @@ pub use self::view::{Event, List, Stretch};
 use super::{App, inbound::Inbound, page, query::Query, reply};
 use crate::{
     access::{AccessError, Viewer},
-    events::{StoredLog, text::Writer},
+    events::{Page, Patience, Timing, text::Writer},
     problem::Problem,
     store::{CameraRecord, Role},
 };
@@ -56,7 +57,7 @@ type Place = (Option<i64>, Option<i64>, Position);
         ("order" = Option<String>, Query, description = "desc (default: newest first) or asc"),
         ("limit" = Option<u64>, Query, description = "The most events; 100 by default in JSON, all as lines, which needs the role operator", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before, with the same parameters"),
-        ("source" = Option<String>, Query, description = "store: what is kept here; camera: the camera itself. By default store where the camera's events are uploaded and all of them are here, else camera"),
+        ("source" = Option<String>, Query, description = "auto (default): what is kept here, and the camera for what is not; store: what is kept here; camera: the camera itself"),
         ("timeout" = Option<String>, Query, description = "How long the camera may take to begin its answer: 100ms to 60s, 10s by default"),
         ("wait_online" = Option<String>, Query, description = "How long to wait for an offline camera before asking it: 0s to 60s, 0s by default"),
         ("accept" = Option<String>, Header, description = "application/x-ndjson streams one event a line; the last line is {\"end\": {\"complete\", \"coverage\", \"next\"}}. An answer without that line broke off.")),
@@ -68,39 +69,100 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
     let record = inbound.app.cameras.get(&inbound.who, &id)?;
     let query = inbound.query(KNOWN)?;
     let as_lines = wants_lines(&inbound.headers);
-    let limit = if as_lines { any_limit(&query, &inbound.who, &record)? } else { Some(page::limit(&query)?) };
+    let limit =
+        if as_lines { any_limit(&query, &inbound.who, [&*record])? } else { Some(page::limit(&query)?) };
     let call = read(&query, &id, limit)?;
+    let source = Source::read(&query)?;
     let patience = |name, least| query.span(name, Duration::from_millis(least)..=Duration::from_secs(60));
     let timeout = patience("timeout", 100)?.unwrap_or(TIMEOUT);
-    if let Some(log) = stored(&inbound.app, &query, &id, &call).await? {
-        patience("wait_online", 0)?;
-        return from_store(inbound, query, id, call, log, as_lines).await;
-    }
-    let queued = match patience("wait_online", 0)? {
+    let within = patience("wait_online", 0)?.filter(|_| source != Source::Store);
+    let queued = match within {
         None => None,
         Some(within) => Some(wait_online(&inbound.app, &inbound.who, &id, within).await?),
     };
-    let deadline = Instant::now() + timeout;
-    let (mut response, waited) = if as_lines {
-        let stream = inbound.app.events.stream(&id, call.clone(), deadline).await;
-        let stream = stream.map_err(|error| Problem::relay(error, &id))?;
-        let waited = stream.waited;
+    let (mut response, timing) = if as_lines {
+        let (log, timing) = log(&inbound.app, &id, &call, source, timeout).await?;
         let writer = Writer::of(&id);
-        let log = Log::Camera(stream);
         let lines = Lines { viewer: inbound.who, camera: id, query, call, log, writer };
-        (lines.into_response(), waited)
+        (lines.into_response(), timing)
     } else {
-        let page = inbound.app.events.page(&id, &call, deadline).await;
-        let page = page.map_err(|error| Problem::relay(error, &id))?;
+        let page = page(&inbound.app, &id, &call, source, Instant::now() + timeout).await?;
         let next = page.last.filter(|_| page.more).and_then(|last| next(&query, &id, &call, last));
-        let waited = page.waited;
-        // Nearly always nobody else has it.
-        (reply::written(view::list(&id, Arc::unwrap_or_clone(page), next))?, waited)
+        let timing = page.timing;
+        (reply::written(view::list(&id, page, next))?, timing)
     };
-    if let Some(timing) = timing("camera", queued, waited) {
+    if let Some(timing) = shown(timing, queued) {
         response.headers_mut().insert("server-timing", timing);
     }
     Ok(response)
+}
+
+/// Who is to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// What is kept here, and the camera for what is not.
+    Auto,
+    /// What is kept here.
+    Store,
+    /// The camera.
+    Camera,
+}
+
+impl Source {
+    fn read(query: &Query) -> Result<Self, Problem> {
+        match query.one("source")? {
+            None | Some("auto") => Ok(Self::Auto),
+            Some("store") => Ok(Self::Store),
+            Some("camera") => Ok(Self::Camera),
+            Some(other) => {
+                Err(Problem::bad_request(format!("source: {other:?} is none of auto, store, camera")))
+            }
+        }
+    }
+}
+
+/// A page from who is to answer.
+async fn page(
+    app: &App,
+    id: &CameraId,
+    call: &EventsCall,
+    source: Source,
+    deadline: Instant,
+) -> Result<Page, Problem> {
+    match source {
+        Source::Auto => {
+            let patience = Patience { begun_by: deadline, whole_by: None };
+            Ok(app.events.page(id, call.clone(), patience).await?)
+        }
+        Source::Store => Ok(app.events.stored_page(&mut app.events.stored(id, call.clone())).await?),
+        Source::Camera => {
+            let page = app.events.camera_page(id, call, deadline).await;
+            page.map_err(|error| Problem::relay(error, id))
+        }
+    }
+}
+
+/// All of a log from who is to answer.
+async fn log(
+    app: &App,
+    id: &CameraId,
+    call: &EventsCall,
+    source: Source,
+    timeout: Duration,
+) -> Result<(Log, Timing), Problem> {
+    match source {
+        Source::Auto => {
+            let log = app.events.all(id, call.clone(), timeout).await?;
+            Ok((Log::All(Box::new(log)), Timing::default()))
+        }
+        Source::Store => Ok((Log::Store(app.events.stored(id, call.clone())), Timing::default())),
+        Source::Camera => {
+            let stream = app.events.stream(id, call.clone(), Instant::now() + timeout).await;
+            let stream = stream.map_err(|error| Problem::relay(error, id))?;
+            let timing = Timing { camera: Some(stream.waited), ..Timing::default() };
+            Ok((Log::Camera(stream), timing))
+        }
+    }
 }
 
 /// Whether the caller wants one event a line.
@@ -111,8 +173,12 @@ fn wants_lines(headers: &HeaderMap) -> bool {
 }
 
 /// The limit of a list that may have none, where the caller may ask for all.
-fn any_limit(query: &Query, viewer: &Viewer, camera: &CameraRecord) -> Result<Option<u64>, Problem> {
-    if viewer.may(Role::Operator, camera) {
+fn any_limit<'a>(
+    query: &Query,
+    viewer: &Viewer,
+    cameras: impl IntoIterator<Item = &'a CameraRecord>,
+) -> Result<Option<u64>, Problem> {
+    if cameras.into_iter().all(|camera| viewer.may(Role::Operator, camera)) {
         return query.number("limit", 1..=u64::MAX);
     }
     let limit = page::given_limit(query)?;
@@ -135,51 +201,12 @@ async fn wait_online(
     Ok(waited)
 }
 
-/// What is kept of the log, if that is to answer.
-async fn stored(
-    app: &App,
-    query: &Query,
-    id: &CameraId,
-    call: &EventsCall,
-) -> Result<Option<StoredLog>, Problem> {
-    match query.one("source")? {
-        None => Ok(app.events.usually_stored(id, call.clone()).await?),
-        Some("store") => Ok(Some(app.events.stored(id, call.clone()))),
-        Some("camera") => Ok(None),
-        Some(other) => Err(Problem::bad_request(format!("source: {other:?} is neither store nor camera"))),
-    }
-}
-
-/// The answer from what is kept.
-async fn from_store(
-    inbound: Inbound<Viewer>,
-    query: Query,
-    id: CameraId,
-    call: EventsCall,
-    log: StoredLog,
-    as_lines: bool,
-) -> Result<Response, Problem> {
-    if as_lines {
-        let (log, writer) = (Log::Store(log), Writer::of(&id));
-        return Ok(Lines { viewer: inbound.who, camera: id, query, call, log, writer }.into_response());
-    }
-    let page = inbound.app.events.stored_page(log).await?;
-    let next = page.last.filter(|_| page.more).and_then(|last| next(&query, &id, &call, last));
-    let timing = timing("store", None, page.waited);
-    let mut response = reply::written(view::list(&id, page, next))?;
-    if let Some(timing) = timing {
-        response.headers_mut().insert("server-timing", timing);
-    }
-    Ok(response)
-}
-
-/// What `Server-Timing` says: the part of who answered, and how long the camera was waited for.
-fn timing(who: &str, queued: Option<Duration>, waited: Duration) -> Option<HeaderValue> {
-    let mut timing = format!("{who};dur={}", Millis(waited));
-    if let Some(queued) = queued {
-        timing += &format!(", queue;dur={}", Millis(queued));
-    }
-    HeaderValue::try_from(timing).ok()
+/// What `Server-Timing` says: who took how long, and how long the camera was waited for; none when there is nothing to say.
+fn shown(timing: Timing, queued: Option<Duration>) -> Option<HeaderValue> {
+    let parts = [("camera", timing.camera), ("store", timing.store), ("queue", queued)];
+    let parts = parts.into_iter().filter_map(|(name, took)| Some(format!("{name};dur={}", Millis(took?))));
+    let text = parts.collect::<Vec<_>>().join(", ");
+    HeaderValue::try_from(text).ok().filter(|text| !text.is_empty())
 }
 
 /// A time in milliseconds with three decimals.
@@ -192,7 +219,8 @@ impl fmt::Display for Millis {
     }
 }
 
-fn read(query: &Query, camera: &CameraId, limit: Option<u64>) -> Result<EventsCall, Problem> {
+/// What is asked, of whom the question is `of`; a cursor of the same question says where to go on.
+fn read(query: &Query, of: &impl Serialize, limit: Option<u64>) -> Result<EventsCall, Problem> {
     let order = match query.one("order")? {
         None | Some("desc") => Order::Desc,
         Some("asc") => Order::Asc,
@@ -208,7 +236,7 @@ fn read(query: &Query, camera: &CameraId, limit: Option<u64>) -> Result<EventsCa
         ..EventsCall::all(order)
     };
     if let Some(cursor) = query.one("cursor")? {
-        let (from, to, last): Place = page::place(&question(query, camera, &wanted), cursor)?;
+        let (from, to, last): Place = page::place(&question(query, of, &wanted), cursor)?;
         wanted.from = from.map(oriel_proto::Timestamp::from_micros);
         wanted.to = to.map(oriel_proto::Timestamp::from_micros);
         wanted.after = Some(last);
@@ -242,14 +270,14 @@ fn text(query: &Query) -> Result<Option<&str>, Problem> {
     }
 }
 
-fn next(query: &Query, camera: &CameraId, wanted: &EventsCall, last: Position) -> Option<String> {
+fn next(query: &Query, of: &impl Serialize, wanted: &EventsCall, last: Position) -> Option<String> {
     let micros = |time: Option<oriel_proto::Timestamp>| time.map(oriel_proto::Timestamp::as_micros);
     let place: Place = (micros(wanted.from), micros(wanted.to), last);
-    page::cursor(&question(query, camera, wanted), place)
+    page::cursor(&question(query, of, wanted), place)
 }
 
 /// The question as its parameters say it; times as written, because relative ones move.
-fn question<'a>(query: &'a Query, camera: &'a CameraId, wanted: &'a EventsCall) -> impl Serialize + 'a {
+fn question<'a>(query: &'a Query, of: &'a impl Serialize, wanted: &'a EventsCall) -> impl Serialize + 'a {
     let written = |name| query.one(name).ok().flatten();
-    (camera, written("from"), written("to"), &wanted.order, &wanted.kinds, &wanted.severity, &wanted.text)
+    (of, written("from"), written("to"), &wanted.order, &wanted.kinds, &wanted.severity, &wanted.text)
 }

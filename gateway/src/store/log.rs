@@ -14,7 +14,7 @@ use std::{fmt, sync::Arc, thread};
 use oriel_proto::{
     AgentId, CameraId, Epoch, Event, Seq, Timestamp,
     codec::digest,
-    event::LostRange,
+    event::{LossReason, LostRange},
     frame::{Acked, Digest, SpoolState},
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -26,7 +26,7 @@ use serde::{
 pub use self::{
     posted::{Posted, PostedEntry},
     presence::Presence,
-    read::{Extent, KeptEvent, Read},
+    read::{Extent, Held, KeptEvent, Read},
     retention::{Expired, Retention},
 };
 use super::{Store, StoreError};
@@ -179,17 +179,18 @@ impl Store {
     }
 
     /// How far the epochs of a camera's log are held, those that it announces before others, as many as fit a frame. What it
-    /// announces no longer and had not sent whole is lost from now on, unless it has more epochs than it can name.
+    /// announces no longer and had not sent whole is lost from now on, and `why`, unless it has more epochs than it can name.
     pub async fn acked(
         &self,
         camera: CameraId,
         spools: Vec<SpoolState>,
+        why: LossReason,
         now: Timestamp,
     ) -> Result<Vec<Acked>, StoreError> {
         let (id, names) = (camera.clone(), spools.clone());
         let (acked, vanished) = self.readers.run(move |db| epoch::acked(db, &id, &names)).await?;
         if vanished && spools.len() < epoch::ANNOUNCED {
-            let write = move |db: &Connection| epoch::give_up_vanished(db, &camera, &spools, now);
+            let write = move |db: &Connection| epoch::give_up_vanished(db, &camera, &spools, &why, now);
             self.writer.run(write, |_| ()).await?;
         }
         Ok(acked)

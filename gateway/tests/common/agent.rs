@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use futures_util::{SinkExt, StreamExt};
 use oriel_proto::{
-    AgentFrame, AgentId, GatewayFrame, InstanceId, PROTOCOL_VERSION, SUBPROTOCOL, decode, encode,
-    frame::{AgentFacts, Announce, Feature, Hello, RefusalCode, Request, Upload, Welcome},
+    AgentFrame, AgentId, CameraId, GatewayFrame, InstanceId, PROTOCOL_VERSION, SUBPROTOCOL, decode, encode,
+    frame::{AgentFacts, Announce, Bound, Feature, Hello, RefusalCode, Request, SpoolState, Upload, Welcome},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -89,6 +89,20 @@ impl Enrolled {
     }
 }
 
+/// A camera with a log that is uploaded or not, and has these epochs.
+pub(crate) fn announcement(camera: &CameraId, upload: Upload, spools: Vec<SpoolState>) -> Announce {
+    let (tags, classes, abilities) = (Vec::new(), Vec::new(), Vec::new());
+    Announce {
+        camera: camera.clone(),
+        name: format!("Camera {camera}"),
+        tags,
+        classes,
+        abilities,
+        upload,
+        spools,
+    }
+}
+
 /// A Hello of the protocol that is spoken here.
 pub(crate) fn hello(instance: InstanceId, generation: u64) -> AgentFrame {
     let agent = AgentFacts { version: "0.0.0".into(), os: "test".into(), arch: "test".into() };
@@ -120,19 +134,20 @@ impl<S: Stream> RawAgent<S> {
         self.send(AgentFrame::Ready {}).await;
     }
 
+    /// Announces a camera that must be taken; gives what the gateway holds of its log.
+    pub(crate) async fn bound(&mut self, announce: Announce) -> Bound {
+        self.send(AgentFrame::Camera(announce)).await;
+        loop {
+            if let GatewayFrame::Bound(bound) = self.frame().await {
+                return bound;
+            }
+        }
+    }
+
     /// Announces a camera and says whether it was taken.
     pub(crate) async fn announce(&mut self, camera: &str) -> Result<(), RefusalCode> {
-        let id: oriel_proto::CameraId = camera.parse().unwrap();
-        let announce = Announce {
-            camera: id.clone(),
-            name: format!("Camera {camera}"),
-            tags: Vec::new(),
-            classes: Vec::new(),
-            abilities: Vec::new(),
-            upload: Upload::OnDemand,
-            spools: Vec::new(),
-        };
-        self.send(AgentFrame::Camera(announce)).await;
+        let id: CameraId = camera.parse().unwrap();
+        self.send(AgentFrame::Camera(announcement(&id, Upload::OnDemand, Vec::new()))).await;
         loop {
             match self.frame().await {
                 GatewayFrame::Bound(bound) if bound.camera == id => return Ok(()),

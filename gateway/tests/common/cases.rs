@@ -37,6 +37,7 @@ fn case(method: &str, route: &str) -> Case {
     let id = |prefix: &str, suffix: &str| -> &'static str { format!("{prefix}/{NOBODY}{suffix}").leak() };
     match (method, route) {
         ("GET", "/v1/cameras") => sight(Role::Viewer, "/v1/cameras", "", none, 200),
+        ("GET", "/v1/events") => sight(Role::Viewer, "/v1/events", "", none, 200),
         ("GET", "/v1/stream") => sight(Role::Viewer, "/v1/stream", "", none, 200),
         ("GET", "/openapi.json") => sight(Role::Viewer, "/openapi.json", "", none, 200),
         ("GET", "/v1/cameras/{id}") => {

@@ -17,7 +17,7 @@ use std::{future::Future, time::Duration};
 use tokio::time::{interval, timeout};
 
 pub(crate) use self::{
-    agent::{Enrolled, RawAgent, hello},
+    agent::{Enrolled, RawAgent, announcement, hello},
     answers::{event, events_trailer, fail, page, page_of},
     cases::{Case, Needs, routes},
     gateway::TestGateway,

@@ -86,7 +86,7 @@ fn outline_reply(reply: Vec<u8>) -> (Vec<u8>, Option<RequestId>) {
 #[library_benchmark(config = at_most(37_900))]
 #[bench::twenty_events(reply(), camera())]
 fn reply_to_json(reply: Vec<u8>, camera: CameraId) -> (Vec<u8>, Text, Option<EventsTrailer>) {
-    let mut json = Text::of(&camera, PAGE_HEAD, 2 * reply.len());
+    let mut json = Text::of(&camera, PAGE_HEAD, b',', 2 * reply.len());
     let trailer = read_events(black_box(&reply), |event| json.push(event)).expect("events");
     (reply, json, trailer)
 }
@@ -110,7 +110,7 @@ fn camera() -> CameraId {
     "porch".parse().expect("an id")
 }
 
-/// What `GET /v1/cameras/porch/events?limit=20` asks.
+/// What `GET /v1/cameras/porch/events?source=camera&limit=20` asks.
 fn page() -> Call {
     Call::Events(EventsCall { limit: Some(EVENTS), ..EventsCall::all(Order::Desc) })
 }

@@ -22,7 +22,7 @@ fn each_reason_to_fail_has_an_exit_code_of_its_own() {
         (&["cameras", "show", "garden"], 1, "(not_found)"),
         (&["events", "garden"], 1, "(not_found)"),
         (&["agents", "revoke", "01a20216-b971-711f-b438-9afc25c2f3af"], 1, "(not_found)"),
-        (&["events", "porch"], 4, "camera porch is not connected"),
+        (&["events", "porch", "--source", "camera"], 4, "camera porch is not connected"),
     ] {
         gateway.oriel(args).fails(code, why);
     }
@@ -52,7 +52,7 @@ fn of_several_cameras_those_that_failed_are_named() {
     let device = Device::enrolled(&gateway, &["porch"]);
     let _agent = device.start_connected();
     gateway.oriel(&["cameras", "add", "yard"]).fine();
-    let ran = gateway.oriel(&["events", "porch", "yard", "--csv"]);
+    let ran = gateway.oriel(&["events", "porch", "yard", "--csv", "--source", "camera"]);
     assert!(ran.out.contains(",porch,"), "{}", ran.out);
     assert!(ran.err.starts_with("oriel: yard: camera yard is not connected"), "{}", ran.err);
     assert_eq!((ran.code, ran.last()), (4, "oriel: 1 of 2 cameras did not answer"));

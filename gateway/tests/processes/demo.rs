@@ -3,6 +3,7 @@
 use std::{
     net::TcpListener,
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -100,6 +101,30 @@ fn the_printed_curl_lines_work_as_they_stand() {
     demo.line(Stream::Out, "leaves nothing behind");
     demo.signal("INT");
     assert_eq!(demo.end().code(), Some(0));
+}
+
+#[test]
+fn every_curl_line_of_the_guide_to_events_runs_as_it_stands() {
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/guide/events.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let lines: Vec<_> = guide.lines().filter(|line| line.starts_with("curl ")).collect();
+    assert!(lines.len() >= 12, "{lines:?}");
+    let demo = Demo::start(&[]);
+    for line in lines {
+        // As it stands, but that a refusal fails and that nothing waits for ever.
+        let script =
+            format!("curl() {{ command curl --silent --show-error --fail --max-time 20 \"$@\"; }}; {line}");
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(script).env("ORIEL_URL", demo.text("url")).env("ORIEL_KEY", demo.text("key"));
+        let ran = shell.output().unwrap();
+        assert!(ran.status.success(), "{line}: {}", String::from_utf8_lossy(&ran.stderr));
+        let said = String::from_utf8(ran.stdout).unwrap();
+        let last: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+        let end = if last["end"].is_null() { &last } else { &last["end"] };
+        assert!(end["complete"].is_boolean(), "{line}: {said}");
+        assert!(said.contains("\"at\":"), "{line}: {said}");
+    }
+    demo.stop();
 }
 
 #[test]

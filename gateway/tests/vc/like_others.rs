@@ -67,7 +67,7 @@ async fn its_posted_events_are_its_log() {
     camera.post(&list(&["detected motion", "camera reset"])).await;
     // Once it has posted a list, its log is what is kept of it.
     let porch = "porch".parse().unwrap();
-    let has_log = async || gateway.registry.presence(&porch).unwrap().spool.is_some();
+    let has_log = async || !gateway.registry.told_log(&porch).unwrap().epochs.is_empty();
     until("it has a log", has_log).await;
     let log = gateway.get(&format!("{PORCH}/events?kind=motion&kind=reset")).await.expect(200);
     assert!(log.header("server-timing").starts_with("store"));

@@ -88,9 +88,10 @@ impl Desk {
         let served = self.0.joined.served();
         self.0.app.cameras.seen(&served);
         self.0.app.access.agent_seen(*agent);
+        let told: Vec<_> = served.iter().map(|camera| self.0.told(camera)).collect();
         self.0.joined.leave();
-        for camera in served {
-            self.0.left(camera);
+        for (camera, told) in served.into_iter().zip(told) {
+            self.0.left(camera, told);
         }
     }
 
@@ -128,8 +129,9 @@ impl Parts {
                 }
             }
             Word::Gone(camera) => {
+                let told = self.told(&camera);
                 self.joined.unbind(&camera);
-                self.left(camera);
+                self.left(camera, told);
                 if self.app.stopping.is_cancelled() && self.joined.served().is_empty() {
                     // It has moved to another gateway.
                     self.link().retire(LEAVE_WITHIN, Close::Restart);
@@ -184,7 +186,7 @@ impl Parts {
         };
         match claim {
             Claim::Bound => {
-                let acked = self.app.cameras.acked(camera, &announce.spools).await?;
+                let acked = self.app.cameras.acked(camera, &announce.spools, &announce.upload).await?;
                 self.bind(announce, acked);
             }
             Claim::Refused(code, why) => self.refuse(camera, code, why),
@@ -198,9 +200,7 @@ impl Parts {
         // The id that the record has, so that it is in memory once.
         let camera = self.app.cameras.record(&camera).map_or(camera, |record| record.id.clone());
         let live = upload == frame::Upload::Live;
-        let (spool, older) = spools.split_last().filter(|_| live).unzip();
-        let older = older.into_iter().flatten().rev().map(|spool: &SpoolState| spool.epoch).collect();
-        let offer = Offer { classes: classes.into(), spool: spool.map(|spool| Box::new(*spool)), older };
+        let offer = Offer { classes: classes.into(), live, epochs: spools };
         let now = clock::now();
         self.joined.bind(camera.clone(), offer, now);
         self.app.cameras.seen(std::slice::from_ref(&camera));
@@ -210,7 +210,7 @@ impl Parts {
             let why = "the camera is no longer this agent's";
             return self.link().refused(camera, RefusalCode::NotYours, why.into());
         }
-        self.note(&camera, true, now);
+        self.note(&camera, true, now, Vec::new());
         self.link().bound(Bound { camera, acked });
     }
 
@@ -220,21 +220,26 @@ impl Parts {
         self.link().refused(camera.clone(), code, why);
     }
 
-    /// Writes down that a camera has left, unless another link serves it.
-    fn left(&self, camera: CameraId) {
+    /// What a camera has said of its log.
+    fn told(&self, camera: &CameraId) -> Vec<SpoolState> {
+        self.app.registry.told_log(camera).map(|told| told.epochs).unwrap_or_default()
+    }
+
+    /// Writes down that a camera has left, and what it had `told` of its log, unless another link serves it.
+    fn left(&self, camera: CameraId, told: Vec<SpoolState>) {
         let (registry, now) = (&self.app.registry, clock::now());
         if registry.find(&camera).is_none() {
-            self.note(&camera, false, now);
+            self.note(&camera, false, now, told);
             // It came back meanwhile, and that may stand before this in the queue.
             if registry.find(&camera).is_some() {
-                self.note(&camera, true, now);
+                self.note(&camera, true, now, Vec::new());
             }
         }
     }
 
     /// Writes down that a camera came or left; what finds no room is not worth a link.
-    fn note(&self, camera: &CameraId, online: bool, at: Timestamp) {
-        let presence = Presence { online, at, why: None };
+    fn note(&self, camera: &CameraId, online: bool, at: Timestamp, told: Vec<SpoolState>) {
+        let presence = Presence { online, at, why: None, told };
         if self.app.ingest.note(self.delivery(camera.clone(), Content::Presence(presence))).is_err() {
             tracing::warn!(%camera, online, "not written down: too much waits for the store");
         }

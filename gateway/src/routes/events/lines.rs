@@ -16,7 +16,7 @@ use warp::{
 use super::{super::chunks::Place, Query, Stretch, Viewer};
 use crate::{
     access::AccessError,
-    events::{EventStream, Finish, StoredLog, is_complete, text::Writer},
+    events::{EventStream, Finish, MergedLog, StoredLog, is_complete, text::Writer},
     relay::RelayError,
     store::StoreError,
 };
@@ -24,8 +24,8 @@ use crate::{
 /// One JSON value a line.
 pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";
 
-/// Stored events of one chunk: one may have a few kilobytes, and a chunk waits for its reader.
-const STORED: u64 = 64;
+/// Events of one chunk: one may have a few kilobytes, and a chunk waits for its reader.
+const CHUNK: u64 = 64;
 
 /// A log on its way to its caller.
 pub(super) struct Lines {
@@ -43,11 +43,13 @@ pub(super) enum Log {
     Camera(EventStream),
     /// What is kept here.
     Store(StoredLog),
+    /// Both.
+    All(Box<MergedLog>),
 }
 
 /// Why lines break off.
 #[derive(Debug, thiserror::Error)]
-enum BrokenOff {
+pub(super) enum BrokenOff {
     #[error(transparent)]
     Camera(#[from] RelayError),
     #[error(transparent)]
@@ -118,6 +120,7 @@ impl Lines {
                         chunk.push(b'\n');
                     })?;
                     is_last = end.is_some();
+                    let end = end.map(|end| Finish { more: end.more, coverage: stream.coverage(&end) });
                     let last = stream.last;
                     end.map_or(Ok(()), |end| write_last(chunk, end, last, (query, camera, call)))
                 })?;
@@ -126,7 +129,7 @@ impl Lines {
             Log::Store(stored) => {
                 let lines = (writer.clone(), Vec::new());
                 let ((kept, lines), end) = stored
-                    .read(STORED, lines, |(writer, lines), kept| {
+                    .read(CHUNK, lines, |(writer, lines), kept| {
                         writer.write_kept(lines, kept);
                         lines.push(b'\n');
                     })
@@ -135,6 +138,18 @@ impl Lines {
                 let (is_last, last) = (end.is_some(), stored.last);
                 let chunk = place.take(|chunk| {
                     chunk.extend_from_slice(&lines);
+                    end.map_or(Ok(()), |end| write_last(chunk, end, last, (query, camera, call)))
+                })?;
+                Ok((chunk, is_last))
+            }
+            Log::All(log) => {
+                let (lines, end) = log.read(CHUNK).await?;
+                let (is_last, last) = (end.is_some(), log.last);
+                let chunk = place.take(|chunk| {
+                    if lines.count() > 0 {
+                        chunk.extend_from_slice(&lines.into_json());
+                        chunk.push(b'\n');
+                    }
                     end.map_or(Ok(()), |end| write_last(chunk, end, last, (query, camera, call)))
                 })?;
                 Ok((chunk, is_last))

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     clock::Rfc3339,
-    events::{Coverage, CoveredBy, Page, is_complete},
+    events::{Coverage, CoveredBy, PAGE_HEAD, Page, is_complete},
 };
 
 /// A page of a log, as `list` writes it.
@@ -86,13 +86,35 @@ pub struct Stretch<'a> {
 
 /// A page as the JSON of a [`List`], whose events have been written already.
 pub(super) fn list(camera: &CameraId, page: Page, next: Option<String>) -> serde_json::Result<Vec<u8>> {
-    let mut json = page.events.into_json();
+    let coverage = Stretch::all(camera, &page.coverage);
+    end(page.events.into_json(), next, is_complete(&page.coverage), &coverage)
+}
+
+/// A page of many cameras, whose events are these.
+pub(super) fn list_of_many(
+    events: &[u8],
+    next: Option<String>,
+    coverage: &[(CameraId, Vec<Coverage>)],
+) -> serde_json::Result<Vec<u8>> {
+    let complete = coverage.iter().all(|(_, coverage)| is_complete(coverage));
+    let stretches = coverage.iter().flat_map(|(camera, coverage)| Stretch::all(camera, coverage));
+    let json = [PAGE_HEAD.as_bytes(), events].concat();
+    end(json, next, complete, &stretches.collect::<Vec<_>>())
+}
+
+/// Ends a page behind its events.
+fn end(
+    mut json: Vec<u8>,
+    next: Option<String>,
+    complete: bool,
+    coverage: &[Stretch<'_>],
+) -> serde_json::Result<Vec<u8>> {
     json.extend_from_slice(b"],\"next\":");
     serde_json::to_writer(&mut json, &next)?;
     json.extend_from_slice(b",\"complete\":");
-    serde_json::to_writer(&mut json, &is_complete(&page.coverage))?;
+    serde_json::to_writer(&mut json, &complete)?;
     json.extend_from_slice(b",\"coverage\":");
-    serde_json::to_writer(&mut json, &Stretch::all(camera, &page.coverage))?;
+    serde_json::to_writer(&mut json, coverage)?;
     json.push(b'}');
     Ok(json)
 }
@@ -107,14 +129,9 @@ impl<'a> Stretch<'a> {
     }
 
     fn of(camera: &'a CameraId, stretch: &Coverage) -> Self {
-        let (source, missing) = match stretch.by {
-            CoveredBy::Camera => (Some("camera"), None),
-            CoveredBy::Store => (Some("store"), None),
-            CoveredBy::LostOnCamera => (None, Some("lost_on_camera")),
-            CoveredBy::PastRetention => (None, Some("past_retention")),
-            CoveredBy::SearchLimit => (None, Some("search_limit")),
-            CoveredBy::CameraOffline => (None, Some("camera_offline")),
-            CoveredBy::NotUploaded => (None, Some("not_uploaded")),
+        let (source, missing) = match words(stretch.by) {
+            Ok(source) => (Some(source), None),
+            Err(missing) => (None, Some(missing)),
         };
         Self {
             camera,
@@ -123,6 +140,23 @@ impl<'a> Stretch<'a> {
             source: source.map(Cow::Borrowed),
             missing: missing.map(Cow::Borrowed),
         }
+    }
+}
+
+/// The word for who answered, or the one for why nobody did.
+pub(super) const fn words(by: CoveredBy) -> Result<&'static str, &'static str> {
+    match by {
+        CoveredBy::Camera => Ok("camera"),
+        CoveredBy::Store => Ok("store"),
+        CoveredBy::LostOnCamera => Err("lost_on_camera"),
+        CoveredBy::PastRetention => Err("past_retention"),
+        CoveredBy::SearchLimit => Err("search_limit"),
+        CoveredBy::CameraOffline => Err("camera_offline"),
+        CoveredBy::CameraTimeout => Err("camera_timeout"),
+        CoveredBy::CameraBusy => Err("camera_busy"),
+        CoveredBy::CameraUnsupported => Err("camera_unsupported"),
+        CoveredBy::CameraFailed => Err("camera_failed"),
+        CoveredBy::NotUploaded => Err("not_uploaded"),
     }
 }
 

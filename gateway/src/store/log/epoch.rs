@@ -171,6 +171,7 @@ pub(super) fn give_up_vanished(
     db: &Connection,
     camera: &CameraId,
     spools: &[SpoolState],
+    why: &LossReason,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let Some(log) = find(db, camera)? else { return Ok(()) };
@@ -179,10 +180,10 @@ pub(super) fn give_up_vanished(
             epoch.next = epoch.acked + 1;
         } else {
             let (id, first, last) = (epoch.id, epoch.acked + 1, epoch.next - 1);
-            // Nothing was ever sent of an epoch that was only told of: then nothing better is known than its end.
-            let from = if epoch.acked == 0 { epoch.as_of } else { epoch.acked_at };
+            // Nothing was ever sent of an epoch that was only told of: then nothing is known of its beginning.
+            let from = if epoch.acked == 0 { Timestamp::default() } else { epoch.acked_at };
             let to = if epoch.as_of == Timestamp::MIN { now } else { epoch.as_of };
-            epoch.lose(db, &LostRange { epoch: id, first, last, from, to, why: LossReason::Unreadable })?;
+            epoch.lose(db, &LostRange { epoch: id, first, last, from, to, why: why.clone() })?;
         }
         epoch.save(db)?;
     }

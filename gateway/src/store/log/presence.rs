@@ -1,12 +1,12 @@
 //! What the gateway itself writes into a log: that the camera came and went.
 
-use oriel_proto::{CameraId, Epoch, Event, Kind, Severity, Timestamp, event::Data};
+use oriel_proto::{CameraId, Epoch, Event, Kind, Severity, Timestamp, event::Data, frame::SpoolState};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     super::row,
     Kept, NewEvent, Store, StoreError,
-    epoch::{EpochRow, Stretch},
+    epoch::{EpochRow, Stretch, bytes},
     write,
 };
 
@@ -19,6 +19,8 @@ pub struct Presence {
     pub at: Timestamp,
     /// Why, where there is more to say than that.
     pub why: Option<&'static str>,
+    /// What it had told of its log when it left, the present epoch last.
+    pub told: Vec<SpoolState>,
 }
 
 impl Store {
@@ -32,8 +34,12 @@ impl Store {
                 statement.query_map((), |row| Ok((row.get("n")?, row::opt_time(row, "last_seen_at")?)))?;
             let open: Vec<(i64, Option<Timestamp>)> = open.collect::<Result<_, _>>()?;
             for (log, seen) in open {
-                let presence =
-                    Presence { online: false, at: seen.unwrap_or(now), why: Some("gateway_killed") };
+                let presence = Presence {
+                    online: false,
+                    at: seen.unwrap_or(now),
+                    why: Some("gateway_killed"),
+                    told: Vec::new(),
+                };
                 keep(db, log, &presence, now)?;
             }
             Ok(())
@@ -60,6 +66,7 @@ pub(super) fn keep(
     presence: &Presence,
     now: Timestamp,
 ) -> Result<Kept, StoreError> {
+    note_told(db, log, &presence.told)?;
     let mut epoch = own(db, log)?;
     let kept = |epoch: &EpochRow, stored| Kept::UpTo {
         epoch: epoch.id,
@@ -79,6 +86,23 @@ pub(super) fn keep(
     epoch.told(seq + 1, at);
     epoch.save(db)?;
     Ok(kept(&epoch, 1))
+}
+
+/// Writes down how far a log was said to be written, of which the last epoch is the present one: while its camera is away nothing else
+/// tells it.
+fn note_told(db: &Connection, log: i64, told: &[SpoolState]) -> Result<(), StoreError> {
+    for spool in told {
+        let mut epoch = EpochRow::load(db, log, spool.epoch)?;
+        if !epoch.own {
+            epoch.told(spool.next, spool.as_of);
+            epoch.save_sent(db)?;
+        }
+    }
+    if let Some(present) = told.last() {
+        let sql = "UPDATE logs SET present = ?2 WHERE n = ?1 AND present IS NOT ?2";
+        db.prepare_cached(sql)?.execute(params![log, bytes(present.epoch)])?;
+    }
+    Ok(())
 }
 
 /// The gateway's own epoch of a log.

@@ -1,11 +1,13 @@
 //! Answering from what is kept: one page in the total order, and how far what is kept reaches.
 
+use std::cmp::Reverse;
+
 use oriel_proto::{
-    CameraId, Epoch, Timestamp,
-    call::{EventsCall, Order},
-    event::{Data, EventFilter, LossReason, LostRange, Position},
+    CameraId, Epoch, Seq, Timestamp,
+    call::{EventsCall, Have, Order},
+    event::{Data, EventFilter, LossReason, LostRange, Position, SeqRange},
     frame::SpoolState,
-    limits::SEARCH_ROWS,
+    limits::{HAVE_RANGES, SEARCH_ROWS},
     view::EventView,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
@@ -57,16 +59,38 @@ pub struct Extent {
     pub purged: Option<Timestamp>,
     /// The newest losses in the range asked for, oldest first.
     pub lost: Vec<LostRange>,
+    /// Whether something is missing that the camera has told of.
+    pub has_holes: bool,
+    /// What is held, or known lost, of the epochs that reach to the horizon or beyond: the largest.
+    pub held: Vec<Held>,
+}
+
+/// How far an epoch is held, or known lost, from its first event on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The last number.
+    pub acked: Seq,
+    /// The latest time of it.
+    pub acked_at: Timestamp,
+}
+
+impl Held {
+    /// It as a camera is told that.
+    pub fn have(&self) -> Have {
+        Have { epoch: self.epoch, ranges: vec![SeqRange { first: 1, last: self.acked }] }
+    }
 }
 
 impl Store {
     /// Gives the events of a camera that `call` asks for to `each`, in their order, with whatever they are gathered in. `told` is what
-    /// the camera said last of its present epoch. Gives up a search after a million rows.
+    /// the camera said last of its epochs, of which the present one is the last. Gives up a search after a million rows.
     pub async fn read_log<T: Send + 'static>(
         &self,
         camera: CameraId,
         call: EventsCall,
-        told: Option<SpoolState>,
+        told: Vec<SpoolState>,
         into: T,
         each: impl FnMut(&mut T, &KeptEvent<'_>) + Send + 'static,
     ) -> Result<Read<T>, StoreError> {
@@ -75,17 +99,17 @@ impl Store {
             let transaction = db.unchecked_transaction()?;
             // No log has the number 0.
             let log = find(&transaction, &camera)?.unwrap_or(0);
-            let extent = extent(&transaction, log, &call, told)?;
+            let extent = extent(&transaction, log, &call, &told)?;
             page(&transaction, log, &call, extent, into, each)
         };
         self.readers.run(read).await
     }
 
-    /// Whether everything is here that the camera has written, where `told` is what it said last of its present epoch.
-    pub async fn is_whole(&self, camera: CameraId, told: Option<SpoolState>) -> Result<bool, StoreError> {
+    /// Whether everything is here that the camera has written, where `told` is what it said last of its epochs.
+    pub async fn is_whole(&self, camera: CameraId, told: Vec<SpoolState>) -> Result<bool, StoreError> {
         let read = move |db: &Connection| {
             let log = find(db, &camera)?.unwrap_or(0);
-            Ok(sent(db, log, told)?.iter().all(EpochRow::is_whole))
+            Ok(sent(db, log, &told)?.iter().all(EpochRow::is_whole))
         };
         self.readers.run(read).await
     }
@@ -93,7 +117,8 @@ impl Store {
     /// Whether the camera itself has ever sent something that is or was kept.
     pub async fn has_log(&self, camera: CameraId) -> Result<bool, StoreError> {
         let read = move |db: &Connection| {
-            let sql = "SELECT 1 FROM logs l JOIN epochs e ON e.log = l.n WHERE l.camera = ?1 AND e.own = 0";
+            let sql = "SELECT 1 FROM logs l JOIN epochs e ON e.log = l.n
+                       WHERE l.camera = ?1 AND e.own = 0 AND (e.acked > 0 OR l.posted_epoch IS NOT NULL)";
             Ok(db.prepare_cached(sql)?.exists([camera.as_str()])?)
         };
         self.readers.run(read).await
@@ -181,22 +206,18 @@ fn kept<'a>(row: &'a Row<'_>) -> rusqlite::Result<KeptEvent<'a>> {
         description: row.get_ref("description")?.as_str()?,
         data: Data::new(),
         image_at: row::opt_time(row, "image_at")?,
+        was: None,
     };
     Ok(KeptEvent { event, data, received_at: row::time(row, "received_at")? })
 }
 
-fn extent(
-    db: &Connection,
-    log: i64,
-    call: &EventsCall,
-    told: Option<SpoolState>,
-) -> Result<Extent, StoreError> {
+fn extent(db: &Connection, log: i64, call: &EventsCall, told: &[SpoolState]) -> Result<Extent, StoreError> {
     let epochs = sent(db, log, told)?;
-    let purged = EpochRow::all(db, log)?.into_iter().filter(|epoch| epoch.purged > 0);
+    let purged = EpochRow::all(db, log)?.into_iter().filter(|epoch| !epoch.own && epoch.purged > 0);
     let purged = purged.map(|epoch| epoch.purged_at).max();
     let reach = |epoch: &EpochRow| epoch.as_of.max(epoch.acked_at);
     // A clock that was set back leaves epochs behind that reach further than the one which is still written.
-    let present = match told {
+    let present = match told.last() {
         Some(told) => Some(told.epoch),
         None => present(db, log)?,
     };
@@ -209,7 +230,18 @@ fn extent(
     let horizon = first_hole.into_iter().chain(present).min();
     // Of an epoch that has a hole at its beginning nothing is known, not even when it began.
     let horizon = horizon.filter(|horizon| *horizon > Timestamp::MIN);
-    Ok(Extent { horizon, as_of, purged, lost: losses(db, log, call)? })
+    let has_holes = with_holes().next().is_some();
+    let (lost, held) = (losses(db, log, call)?, held(&epochs, horizon));
+    Ok(Extent { horizon, as_of, purged, lost, has_holes, held })
+}
+
+/// What need not be asked for, though it does not lie before the horizon.
+fn held(epochs: &[EpochRow], horizon: Option<Timestamp>) -> Vec<Held> {
+    let mut epochs: Vec<_> =
+        epochs.iter().filter(|epoch| epoch.acked > 0 && Some(epoch.acked_at) >= horizon).collect();
+    epochs.sort_by_key(|epoch| Reverse(epoch.acked));
+    let held = |epoch: &EpochRow| Held { epoch: epoch.id, acked: epoch.acked, acked_at: epoch.acked_at };
+    epochs.into_iter().take(HAVE_RANGES).map(held).collect()
 }
 
 /// The epoch that the camera wrote last, as far as the store knows.
@@ -219,10 +251,10 @@ fn present(db: &Connection, log: i64) -> Result<Option<Epoch>, StoreError> {
 }
 
 /// The epochs that the camera itself writes, as it told last: what the gateway wrote says nothing about how far those reach.
-fn sent(db: &Connection, log: i64, told: Option<SpoolState>) -> Result<Vec<EpochRow>, StoreError> {
+fn sent(db: &Connection, log: i64, told: &[SpoolState]) -> Result<Vec<EpochRow>, StoreError> {
     let mut epochs = EpochRow::all(db, log)?;
     epochs.retain(|epoch| !epoch.own);
-    if let Some(told) = told {
+    for told in told {
         let known = epochs.iter().position(|epoch| epoch.id == told.epoch);
         let mut epoch =
             known.map_or(EpochRow::new(log, told.epoch, false), |known| epochs.swap_remove(known));

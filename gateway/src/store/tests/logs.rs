@@ -55,10 +55,11 @@ impl Logged {
     }
 
     async fn presence(&self, online: bool, seconds: u64) -> Kept {
-        self.keep(Content::Presence(Presence { online, at: at(seconds), why: None })).await
+        self.keep(Content::Presence(Presence { online, at: at(seconds), why: None, told: Vec::new() })).await
     }
 
     async fn read(&self, call: EventsCall, told: Option<SpoolState>) -> Read<Vec<String>> {
+        let told = told.into_iter().collect();
         let read = self.store.read_log(camera("porch"), call, told, Vec::new(), |into, kept| {
             into.push(kept.event.description.to_owned());
         });
@@ -74,7 +75,8 @@ impl Logged {
     }
 
     async fn acked(&self, spools: &[SpoolState]) -> Vec<Acked> {
-        self.store.acked(camera("porch"), spools.to_vec(), at(9_999)).await.unwrap()
+        let why = LossReason::Unreadable;
+        self.store.acked(camera("porch"), spools.to_vec(), why, at(9_999)).await.unwrap()
     }
 }
 

@@ -46,7 +46,7 @@ impl Posting {
 
     async fn all(&self) -> Vec<String> {
         let (into, call) = (Vec::new(), EventsCall::all(Order::Asc));
-        let read = self.store.read_log(camera("porch"), call, None, into, |into: &mut Vec<_>, kept| {
+        let read = self.store.read_log(camera("porch"), call, Vec::new(), into, |into: &mut Vec<_>, kept| {
             into.push(kept.event.description.to_owned());
         });
         read.await.unwrap().into

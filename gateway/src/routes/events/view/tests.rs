@@ -1,7 +1,5 @@
 //! What is written straight from a frame is what the shapes say that the API's description is made of.
 
-use std::time::Duration;
-
 use oriel_proto::{
     AgentFrame, Body, Event as Sent, Items, LoggedEvent, RequestId, Timestamp, encode, event::Data,
     view::read_events,
@@ -9,7 +7,7 @@ use oriel_proto::{
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
-use crate::events::{PAGE_HEAD, text::Text};
+use crate::events::{PAGE_HEAD, Timing, text::Text};
 
 prop_compose! {
     fn logged_event()(
@@ -61,7 +59,7 @@ proptest! {
         let camera = "porch".parse().unwrap();
         let body = Body::Items(Items::Events(events.clone()));
         let frame = encode(&AgentFrame::Part { id: RequestId::new(), n: 0, body }).unwrap();
-        let mut text = Text::of(&camera, PAGE_HEAD, 0);
+        let mut text = Text::of(&camera, PAGE_HEAD, b',', 0);
         read_events(&frame, |event| text.push(event)).unwrap();
         let coverage = vec![stretch(from, to, CoveredBy::Camera), stretch(None, to, CoveredBy::PastRetention)];
         let shape = List {
@@ -70,8 +68,8 @@ proptest! {
             complete: false,
             coverage: Stretch::all(&camera, &coverage),
         };
-        let (more, waited) = (next.is_some(), Duration::ZERO);
-        let page = Page { events: text, last: None, more, coverage: coverage.clone(), waited };
+        let (more, timing) = (next.is_some(), Timing::default());
+        let page = Page { events: text, last: None, more, coverage: coverage.clone(), timing };
         let written = String::from_utf8(list(&camera, page, next).unwrap()).unwrap();
         prop_assert_eq!(written, serde_json::to_string(&shape).unwrap());
     }

@@ -1,0 +1,272 @@
+//! `GET /v1/events`: the logs of many cameras at once, as one page in the total order or line by line as the cameras answer.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, future, stream};
+use oriel_proto::{CameraId, call::EventsCall};
+use serde::Serialize;
+use tokio::time::Instant;
+use warp::{
+    Reply,
+    http::{HeaderValue, header::CONTENT_TYPE},
+    reply::Response,
+};
+
+use super::{
+    super::chunks::Place,
+    App, Query, Stretch, TIMEOUT, Viewer, any_limit,
+    lines::{BrokenOff, MEDIA_TYPE},
+    next, read, view, wants_lines,
+};
+use crate::{
+    events::{Coverage, Finish, Gathered, MergedLog, Patience, Whole, is_complete},
+    problem::Problem,
+    routes::{inbound::Inbound, page, reply},
+    store::CameraRecord,
+};
+
+/// Cameras that are asked at the same time: at most so many, and of a page so many that their answers may have this many events.
+const AT_ONCE: usize = 1_024;
+const EVENTS_AT_ONCE: usize = 65_536;
+
+/// Events of one camera that wait to be taken as lines: there may be as many for each that is asked.
+const CHUNK: u64 = 16;
+
+/// The parameters of a list of many cameras' events.
+const KNOWN: &[&str] =
+    &["camera", "tag", "from", "to", "kind", "severity", "q", "order", "limit", "cursor", "timeout"];
+
+/// A page of the logs of many cameras, or all of them line by line.
+#[utoipa::path(get, path = "/v1/events", tag = "events", operation_id = "list_events_of_many",
+    params(("camera" = Option<Vec<String>>, Query, description = "Only these cameras; repeatable. Without it, all that the caller may see"),
+        ("tag" = Option<Vec<String>>, Query, description = "Only cameras with one of these tags; repeatable"),
+        ("from" = Option<String>, Query, description = "The earliest time, included: RFC 3339, now, -15m, -2h, -7d, YYYYMMDDhhmmss[.mmm], Unix seconds or milliseconds"),
+        ("to" = Option<String>, Query, description = "The time before which all events lie"),
+        ("kind" = Option<Vec<String>>, Query, description = "Only these kinds, up to 32 of up to 64 bytes; repeatable"),
+        ("severity" = Option<Vec<String>>, Query, description = "Only these severities, up to 32 of up to 64 bytes; repeatable"),
+        ("q" = Option<String>, Query, description = "Only descriptions that contain this, up to 256 bytes, whatever the case"),
+        ("order" = Option<String>, Query, description = "desc (default: newest first) or asc"),
+        ("limit" = Option<u64>, Query, description = "The most events of the page, 100 by default; as lines the most of each camera, all by default, which needs the role operator", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "The `next` of the page before, with the same parameters; not with lines"),
+        ("timeout" = Option<String>, Query, description = "How long cameras may take: 100ms to 60s, 10s by default. A page has by then what has come; of lines each camera's answer has begun by then"),
+        ("accept" = Option<String>, Header, description = "application/x-ndjson streams one event a line, as cameras answer; {\"camera_end\": {\"camera\", \"complete\", \"coverage\", \"next\"}} stands behind the last line of each camera, and the last line is {\"end\": {\"complete\", \"cameras\", \"missing\"}}. An answer without that line broke off.")),
+    responses((status = 200, description = "A page of the logs, or their events line by line", content((super::List = "application/json"), (String = "application/x-ndjson"))),
+        (status = 404, description = "A camera that is named does not exist, or is not yours to see", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
+pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
+    let query = inbound.query(KNOWN)?;
+    let cameras = wanted(&inbound.app, &inbound.who, &query)?;
+    let of = (words(&query, "camera"), words(&query, "tag"));
+    let timeout = query.span("timeout", Duration::from_millis(100)..=Duration::from_secs(60))?;
+    let timeout = timeout.unwrap_or(TIMEOUT);
+    if wants_lines(&inbound.headers) {
+        if query.one("cursor")?.is_some() {
+            return Err(Problem::bad_request("cursor: lines of many cameras have no pages: leave it out"));
+        }
+        let limit = any_limit(&query, &inbound.who, cameras.iter().map(|record| &**record))?;
+        let call = read(&query, &of, limit)?;
+        let lines = Lines { app: inbound.app, query, call, timeout, summary: Mutex::default() };
+        return Ok(response(lines, inbound.who, cameras));
+    }
+    let limit = page::limit(&query)?;
+    let call = read(&query, &of, Some(limit))?;
+    let gathered = tokio::select! {
+        gathered = gathered(&inbound.app, cameras, &call, Instant::now() + timeout) => gathered?,
+        ended = inbound.who.ended() => return Err(ended.into()),
+    };
+    let Whole { events, last, coverage } = gathered.finish();
+    let next = last.and_then(|last| next(&query, &of, &call, last));
+    reply::written(view::list_of_many(&events, next, &coverage))
+}
+
+/// The cameras that are asked for; who is away stands first, because nobody waits for it.
+fn wanted(app: &App, viewer: &Viewer, query: &Query) -> Result<Vec<Arc<CameraRecord>>, Problem> {
+    let mut cameras = BTreeMap::new();
+    for name in query.all("camera") {
+        let id = name.parse::<CameraId>();
+        let id = id.map_err(|error| Problem::bad_request(format!("camera: {error}")))?;
+        let record = app.cameras.get(viewer, &id)?;
+        cameras.insert(id, record);
+    }
+    let mut records: Vec<_> = match query.all("camera").next() {
+        Some(_) => cameras.into_values().collect(),
+        None => app.cameras.visible(viewer),
+    };
+    let tags: Vec<_> = query.all("tag").collect();
+    if !tags.is_empty() {
+        records.retain(|record| record.tags.iter().any(|tag| tags.contains(&tag.as_str())));
+    }
+    records.sort_by_cached_key(|record| app.registry.find(&record.id).is_some());
+    Ok(records)
+}
+
+/// The words of a parameter that says of whom a question is.
+fn words(query: &Query, name: &str) -> BTreeSet<String> {
+    query.all(name).map(str::to_owned).collect()
+}
+
+/// A page of all of them, with what has come by the deadline.
+async fn gathered(
+    app: &App,
+    cameras: Vec<Arc<CameraRecord>>,
+    call: &EventsCall,
+    deadline: Instant,
+) -> Result<Gathered, Problem> {
+    let patience = Patience { begun_by: deadline, whole_by: Some(deadline) };
+    let page = |record: Arc<CameraRecord>| async move {
+        let page = app.events.page(&record.id, call.clone(), patience).await;
+        (record.id.clone(), page)
+    };
+    let limit = call.limit.map_or(usize::MAX, |limit| limit as usize);
+    let at_once = (EVENTS_AT_ONCE / limit).clamp(64, AT_ONCE);
+    let mut pages = stream::iter(cameras).map(page).buffer_unordered(at_once);
+    let mut all = Gathered::new(call.order.clone(), limit);
+    while let Some((camera, page)) = pages.next().await {
+        all.add(camera, page?);
+    }
+    Ok(all)
+}
+
+/// What is asked of every camera, and what has come of it.
+struct Lines {
+    app: App,
+    query: Query,
+    call: EventsCall,
+    timeout: Duration,
+    summary: Mutex<Summary>,
+}
+
+/// What the last line says.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    complete: bool,
+    cameras: u64,
+    /// Of how many cameras something is missing, by the reason.
+    missing: BTreeMap<&'static str, u64>,
+}
+
+/// The line behind a camera's last one.
+#[derive(Serialize)]
+struct CameraEnd<'a> {
+    camera_end: Ended<'a>,
+}
+
+#[derive(Serialize)]
+struct Ended<'a> {
+    camera: &'a CameraId,
+    complete: bool,
+    coverage: Vec<Stretch<'a>>,
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct End<'a> {
+    end: &'a Summary,
+}
+
+/// The lines of all cameras as they come, each chunk made when the one before has been taken.
+fn response(lines: Lines, viewer: Viewer, cameras: Vec<Arc<CameraRecord>>) -> Response {
+    let lines = Arc::new(lines);
+    let of_camera = {
+        let lines = lines.clone();
+        move |record: Arc<CameraRecord>| Box::pin(of_camera(lines.clone(), record.id.clone()))
+    };
+    let all = stream::iter(cameras).map(of_camera).flatten_unordered(AT_ONCE);
+    let last = stream::once(future::lazy(move |_| lines.last()));
+    let chunks = Box::pin(all.chain(last));
+    let chunks = stream::unfold((chunks, Place::default(), false), move |(mut chunks, place, broke)| {
+        let viewer = viewer.clone();
+        async move {
+            if broke {
+                return None;
+            }
+            let next = async {
+                place.free().await;
+                chunks.next().await
+            };
+            let chunk = tokio::select! {
+                biased;
+                ended = viewer.ended() => Err(ended.into()),
+                chunk = next => chunk?,
+            };
+            let chunk: Result<Bytes, BrokenOff> = chunk.and_then(|lines: Vec<u8>| {
+                place.take(|chunk| {
+                    chunk.extend_from_slice(&lines);
+                    Ok(())
+                })
+            });
+            let broke = chunk.as_ref().err().is_some_and(|error| {
+                tracing::info!(%error, "lines of many cameras broke off");
+                true
+            });
+            Some((chunk, (chunks, place, broke)))
+        }
+    });
+    let mut response = warp::reply::stream(chunks).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    response
+}
+
+/// The lines of one camera.
+fn of_camera(lines: Arc<Lines>, camera: CameraId) -> impl Stream<Item = Result<Vec<u8>, BrokenOff>> + Send {
+    let begin = async move {
+        let log = lines.app.events.all(&camera, lines.call.clone(), lines.timeout).await;
+        Some((lines, camera, log))
+    };
+    let rest = |(lines, camera, log): (Arc<Lines>, CameraId, Result<MergedLog, _>)| {
+        stream::unfold(Some((lines, camera, log)), |state| async {
+            let (lines, camera, log) = state?;
+            let mut log = match log {
+                Ok(log) => log,
+                Err(error) => return Some((Err(BrokenOff::Store(error)), None)),
+            };
+            match lines.chunk(&camera, &mut log).await {
+                Ok((chunk, false)) => Some((Ok(chunk), Some((lines, camera, Ok(log))))),
+                Ok((chunk, true)) => Some((Ok(chunk), None)),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    };
+    stream::once(begin).filter_map(future::ready).map(rest).flatten()
+}
+
+impl Lines {
+    /// The next lines of a camera, and whether they are its last.
+    async fn chunk(&self, camera: &CameraId, log: &mut MergedLog) -> Result<(Vec<u8>, bool), BrokenOff> {
+        let (text, finish) = log.read(CHUNK).await?;
+        let has_events = text.count() > 0;
+        let mut chunk = text.into_json();
+        if has_events {
+            chunk.push(b'\n');
+        }
+        let Some(Finish { more, coverage }) = finish else { return Ok((chunk, false)) };
+        let next = log.last.filter(|_| more).and_then(|last| next(&self.query, camera, &self.call, last));
+        let complete = is_complete(&coverage);
+        let end = Ended { camera, complete, coverage: Stretch::all(camera, &coverage), next };
+        serde_json::to_writer(&mut chunk, &CameraEnd { camera_end: end })?;
+        chunk.push(b'\n');
+        self.count(&coverage);
+        Ok((chunk, true))
+    }
+
+    fn count(&self, coverage: &[Coverage]) {
+        let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
+        summary.cameras += 1;
+        let reasons = coverage.iter().filter_map(|stretch| view::words(stretch.by).err());
+        for reason in reasons.collect::<BTreeSet<_>>() {
+            *summary.missing.entry(reason).or_default() += 1;
+        }
+    }
+
+    fn last(&self) -> Result<Vec<u8>, BrokenOff> {
+        let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
+        summary.complete = summary.missing.is_empty();
+        let mut line = serde_json::to_vec(&End { end: &summary })?;
+        line.push(b'\n');
+        Ok(line)
+    }
+}
