@@ -157,7 +157,7 @@ impl Gateway {
 
     /// What it answers when a camera is asked for so many events.
     pub(crate) async fn answer(&self, camera: &CameraId, events: u64) -> Result<Bytes> {
-        let path = format!("/v1/cameras/{camera}/events?limit={events}&order=desc");
+        let path = format!("/v1/cameras/{camera}/events?source=camera&limit={events}&order=desc");
         Ok(self.caller(Ipv4Addr::LOCALHOST).get(&path).await?.must_be(200)?.body)
     }
 

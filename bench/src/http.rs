@@ -83,6 +83,23 @@ impl Caller {
         self.send(request.body(Full::default())?).await
     }
 
+    /// Asks for lines, takes all of them, and counts them.
+    pub(crate) async fn count_lines(&mut self, path: &str) -> Result<u64> {
+        let request = self.request(Method::GET, path).header(header::ACCEPT, "application/x-ndjson");
+        let mut connection = self.connection().await.doing("connecting")?;
+        let response =
+            connection.sender.send_request(request.body(Full::default())?).await.doing("asking")?;
+        let (parts, mut body) = response.into_parts();
+        let mut lines = 0;
+        while let Some(frame) = body.frame().await {
+            let bytes = frame.doing("taking the answer")?.into_data().unwrap_or_default();
+            lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        }
+        self.open = Some(connection);
+        Reply { status: parts.status.as_u16(), body: Bytes::new() }.must_be(200)?;
+        Ok(lines)
+    }
+
     /// Posts JSON and takes the whole answer.
     pub(crate) async fn post(&mut self, path: &str, body: &Value) -> Result<Reply> {
         let request = self.request(Method::POST, path).header(header::CONTENT_TYPE, "application/json");

@@ -156,7 +156,7 @@ impl Idle {
                     if camera >= agents {
                         return Ok::<_, Failure>(());
                     }
-                    let path = format!("/v1/cameras/camera-{camera}/events?q=all-{camera}");
+                    let path = format!("/v1/cameras/camera-{camera}/events?source=camera&q=all-{camera}");
                     caller.get_lines(&path).await?.must_be(200).doing(&path)?;
                 }
             });

@@ -15,6 +15,7 @@
 mod agents;
 mod beside;
 mod camera;
+pub(crate) mod query;
 mod rate;
 mod raw;
 mod visible;

@@ -82,7 +82,8 @@ impl Plan {
             let late = Instant::now() > due;
             sleep_until(due).await;
             let from = if late { due } else { Instant::now() };
-            let path = format!("/v1/cameras/camera-{}/events?q=good-{number}", number % self.cameras);
+            let path =
+                format!("/v1/cameras/camera-{}/events?source=camera&q=good-{number}", number % self.cameras);
             let asked = caller.get(&path).await.and_then(|reply| reply.must_be(200));
             traffic.note(from.elapsed(), asked.map(drop));
             number += self.count;

@@ -3,7 +3,7 @@
 //!
 //! # Layout
 //!
-//! - `chaos`, `storm`, `timeouts`, `slow_clients`, `readers`, `drain`, `crash`, `ingest`, `relay`, `idle`,
+//! - `chaos`, `storm`, `timeouts`, `slow_clients`, `readers`, `drain`, `crash`, `ingest` with `query`, `relay`, `idle`,
 //!   `scale` (which is called `fleet`): the scenarios, each a subcommand; `table`: all figures of some of them in one document.
 //! - `null_relay`, `nats_front`: what the gateway is compared with, subcommands too; `front`: HTTP for both.
 //! - `measure`: callers, and what a server does meanwhile; `crew`: many agents in processes of their own; `program`: such processes.
@@ -66,6 +66,7 @@ enum Scenario {
     Drain(drain::Drain),
     Crash(crash::Crash),
     Ingest(ingest::Ingest),
+    Query(ingest::query::Query),
     Idle(idle::Idle),
     Relay(relay::Relay),
     Fleet(scale::Scale),
@@ -95,6 +96,7 @@ impl Scenario {
             Self::Drain(drain) => runtime.block_on(drain.run(seed)),
             Self::Crash(crash) => runtime.block_on(crash.run(seed)),
             Self::Ingest(ingest) => runtime.block_on(ingest.run(seed)),
+            Self::Query(query) => runtime.block_on(query.run(seed)),
             Self::Idle(idle) => runtime.block_on(idle.run(seed)),
             Self::Relay(relay) => runtime.block_on(relay.run(seed)),
             Self::Fleet(scale) => runtime.block_on(scale.run(seed)),
@@ -115,6 +117,7 @@ impl Scenario {
             Self::Drain(drain) => drain.seed,
             Self::Crash(crash) => crash.seed(),
             Self::Ingest(ingest) => ingest.seed,
+            Self::Query(query) => query.seed,
             Self::Idle(idle) => idle.seed,
             Self::Relay(relay) => relay.seed,
             Self::Fleet(scale) => scale.seed,

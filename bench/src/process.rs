@@ -1,6 +1,6 @@
 //! What the system says of a running process: memory, processor time, descriptors; and how it is sent a signal.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, io, path::Path, process::Command, time::Duration};
 
 use crate::failure::{Doing, Failure, Result};
 
@@ -67,6 +67,15 @@ pub(crate) fn signal(pid: u32, name: &str) -> Result<()> {
     let kill = format!("kill -s {name} {pid}");
     let done = Command::new("sh").args(["-c", &kill]).status()?;
     if done.success() { Ok(()) } else { Err(Failure::new(format!("{kill}: {done}"))) }
+}
+
+/// The length of a file in bytes; 0 when there is none.
+pub(crate) fn file_length(path: &Path) -> Result<u64> {
+    match fs::metadata(path) {
+        Ok(file) => Ok(file.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]

@@ -135,7 +135,7 @@ impl TestLink {
                 let text = Some(format!("question {:016x}", rng.random::<u64>()));
                 let call = EventsCall { text, ..EventsCall::all(Order::Desc) };
                 let deadline = Instant::now() + Duration::from_millis(rng.random_range(100..60_000));
-                async move { self.events.page(camera, &call, deadline).await.map(|_| ()) }
+                async move { self.events.camera_page(camera, &call, deadline).await.map(|_| ()) }
             });
             for ended in join_all(asked).await {
                 match ended {

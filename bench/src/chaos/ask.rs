@@ -241,8 +241,10 @@ impl Question {
     async fn ask(&self, caller: &mut Caller) -> Ended {
         let camera = format!("camera-{}", self.camera);
         let wait = if self.wait_online { "&wait_online=5s" } else { "" };
-        let path =
-            format!("/v1/cameras/{camera}/events?q={}&timeout={}ms{wait}", self.marker, self.timeout_ms);
+        let path = format!(
+            "/v1/cameras/{camera}/events?source=camera&q={}&timeout={}ms{wait}",
+            self.marker, self.timeout_ms
+        );
         let asked =
             async { if self.lines { caller.get_lines(&path).await } else { caller.get(&path).await } };
         let reply = match self.patience {

@@ -123,14 +123,19 @@ impl Question {
     fn new(plan: &Plan, n: u64, rng: &mut SmallRng) -> Self {
         if plan.slow == 0 || !n.is_multiple_of(10) {
             let camera = rng.random_range(0..plan.agents);
-            let path =
-                format!("/v1/cameras/camera-{camera}/events?limit=5&q=n&timeout={}ms", 20_000 + n % 1_000);
+            let path = format!(
+                "/v1/cameras/camera-{camera}/events?source=camera&limit=5&q=n&timeout={}ms",
+                20_000 + n % 1_000
+            );
             return Self { path, takes: Duration::ZERO };
         }
         let camera = plan.agents + rng.random_range(0..plan.slow);
         let takes = plan.longest.mul_f64(rng.random());
         let ms = takes.as_millis();
-        Self { path: format!("/v1/cameras/camera-{camera}/events?q=wait-{ms}-{n}&timeout=20s"), takes }
+        Self {
+            path: format!("/v1/cameras/camera-{camera}/events?source=camera&q=wait-{ms}-{n}&timeout=20s"),
+            takes,
+        }
     }
 
     async fn ask(self, pools: Arc<[Pool]>) -> Asked {

@@ -77,7 +77,8 @@ impl Script {
 
 impl Prepared {
     fn new(subject: &Subject, n: usize, events: u64, alone: bool) -> Result<Self> {
-        let start = format!("GET /v1/cameras/{}/events?limit={events}&order=desc&from=", camera(n)?);
+        let start =
+            format!("GET /v1/cameras/{}/events?source=camera&limit={events}&order=desc&from=", camera(n)?);
         let close = if alone { "connection: close\r\n" } else { "" };
         let text = format!(
             "{start}{FIRST_FROM} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n{close}\r\n",

@@ -69,7 +69,7 @@ pub(super) async fn measure(
 }
 
 async fn online(caller: &mut Caller, camera: &CameraId) -> Result<()> {
-    let path = format!("/v1/cameras/{camera}/events?limit=1&wait_online=60s&timeout=60s");
+    let path = format!("/v1/cameras/{camera}/events?source=camera&limit=1&wait_online=60s&timeout=60s");
     // The log is written before the agent connects.
     caller.get(&path).await?.must_be(200).map(drop)
 }
@@ -90,7 +90,8 @@ async fn whole(gateway: &Gateway, camera: &CameraId) -> Result<usize> {
 async fn ask(caller: &mut Caller, camera: &CameraId) -> Result<Times> {
     let mut times = Times::default();
     for n in 0..QUESTIONS {
-        let path = format!("/v1/cameras/{camera}/events?limit=5&q=motion&timeout={}ms", 20_000 + n);
+        let path =
+            format!("/v1/cameras/{camera}/events?source=camera&limit=5&q=motion&timeout={}ms", 20_000 + n);
         let start = Instant::now();
         caller.get(&path).await?.must_be(200)?;
         times.push(start.elapsed());

@@ -46,7 +46,7 @@ impl Reader {
     ) -> Result<Self> {
         let query = if marker.is_empty() { String::new() } else { format!("&q={marker}") };
         let head = format!(
-            "GET /v1/cameras/{camera}/events?timeout=60s{query} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\n\
+            "GET /v1/cameras/{camera}/events?source=camera&timeout=60s{query} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\n\
              Accept: application/x-ndjson\r\nConnection: close\r\n\r\n",
             target.address
         );
