@@ -2,7 +2,7 @@
 
 use oriel_proto::{CameraId, call::Order, event::Position};
 
-use super::{Coverage, Page, coverage::clip};
+use super::{Coverage, Page, coverage::clip, merge::is_behind};
 
 /// Events are sorted and the rest is dropped when there are so many times more than wanted.
 const SLACK: usize = 4;
@@ -86,11 +86,6 @@ impl Gathered {
         }
         Whole { events: json, last, coverage: self.coverage }
     }
-}
-
-/// Whether `place` comes after `other` in this order.
-fn is_behind(order: &Order, place: Position, other: Position) -> bool {
-    if *order == Order::Desc { place < other } else { place > other }
 }
 
 #[cfg(test)]

@@ -127,6 +127,6 @@ impl Merge {
 }
 
 /// Whether `place` comes after `other` in this order.
-fn is_behind(order: &Order, place: Position, other: Position) -> bool {
+pub(super) fn is_behind(order: &Order, place: Position, other: Position) -> bool {
     if *order == Order::Desc { place < other } else { place > other }
 }
