@@ -104,27 +104,6 @@ async fn lines_of_each_camera_end_by_themselves_and_the_last_one_sums_up() {
 }
 
 #[tokio::test]
-async fn who_takes_no_more_lines_keeps_nobody_from_what_is_stored() {
-    let gateway = TestGateway::start().await;
-    for n in 0..10 {
-        let name = format!("camera-{n}");
-        let all: Vec<Seq> = (1..=40).collect();
-        answering(&gateway, &name, &all).await;
-    }
-    let mut readers = Vec::new();
-    for _ in 0..3 {
-        let request = gateway.request(Method::GET, "/v1/events").bearer_auth(&gateway.admin);
-        let mut response = request.header("accept", "application/x-ndjson").send().await.unwrap();
-        soon("a line", response.chunk()).await.unwrap();
-        readers.push(response);
-    }
-    for n in 0..10 {
-        let path = format!("/v1/cameras/camera-{n}/events?source=store");
-        soon("what is stored", gateway.get(&path)).await.expect(200);
-    }
-}
-
-#[tokio::test]
 async fn cameras_that_never_answer_hold_up_nobody_and_are_explained_in_the_end() {
     let gateway = TestGateway::start().await;
     let silent: Vec<String> = (0..20).map(|n| format!("silent-{n}")).collect();

@@ -5,6 +5,7 @@ mod claims;
 mod logs;
 mod opening;
 mod posted;
+mod reading;
 mod tokens;
 mod writing;
 
