@@ -1,11 +1,13 @@
-//! A long body, of which each chunk is made when the one before has been written to the network.
+//! A long body, of which each chunk is made when the one before has been written to the network, as long as its caller may have it.
 //!
 //! The HTTP library asks for chunks as long as its own buffer has room, which for a slow reader only moves what waits to where no
 //! window counts it.
 
 use std::{
     cell::RefCell,
-    future::poll_fn,
+    error::Error,
+    fmt::Display,
+    future::{Future, poll_fn},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,11 +16,78 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::task::AtomicWaker;
+use futures_util::{stream, task::AtomicWaker};
+use tokio::task::yield_now;
+use warp::{
+    Reply,
+    http::{HeaderValue, header::CONTENT_TYPE},
+    reply::Response,
+};
+
+use crate::access::{AccessError, Viewer};
 
 thread_local! {
     /// Where a chunk grows, so that it is kept without room to grow, and leaves no holes.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a long body is made of.
+pub(super) trait Chunks: Send + Sync + 'static {
+    /// Why it breaks off.
+    type Error: Error + From<AccessError> + Send + Sync + 'static;
+
+    /// Makes the next chunk, which takes the place; nothing is asked for behind the last one, or behind an error. May be dropped before
+    /// it is done, and then nothing is asked for either.
+    fn next(&mut self, place: &Place) -> impl Future<Output = Result<Chunk, Self::Error>> + Send + Sync;
+}
+
+/// One chunk of a body.
+#[derive(Debug)]
+pub(super) enum Chunk {
+    /// Another one comes behind it.
+    More(Bytes),
+    /// The body ends with it.
+    Last(Bytes),
+}
+
+/// 200 with a body that is made as it is taken. When the chunks cannot go on, or the viewer's access ends, the body ends as broken, and
+/// the log says `whose` it was.
+pub(super) fn response(
+    chunks: impl Chunks,
+    viewer: Viewer,
+    media_type: &'static str,
+    whose: impl Display + Send + Sync + 'static,
+) -> Response {
+    let begin = Some((chunks, viewer, whose, Place::default()));
+    let body = stream::unfold(begin, |state| async {
+        let (mut chunks, viewer, whose, place) = state?;
+        match next(&mut chunks, &viewer, &place).await {
+            Ok(Chunk::More(chunk)) => Some((Ok(chunk), Some((chunks, viewer, whose, place)))),
+            Ok(Chunk::Last(chunk)) => Some((Ok(chunk), None)),
+            Err(error) => {
+                tracing::info!(%whose, %error, "an answer broke off");
+                // The connection ends with the error; what came before it is sent first.
+                yield_now().await;
+                Some((Err(error), None))
+            }
+        }
+    });
+    let mut response = warp::reply::stream(body).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// The next chunk, once the place is free for it and unless the viewer's access ends before.
+async fn next<C: Chunks>(chunks: &mut C, viewer: &Viewer, place: &Place) -> Result<Chunk, C::Error> {
+    let next = async {
+        place.free().await;
+        chunks.next(place).await
+    };
+    tokio::select! {
+        biased;
+        ended = viewer.ended() => Err(ended.into()),
+        chunk = next => chunk,
+    }
 }
 
 /// The place of the chunk that is being written.
@@ -33,7 +102,7 @@ struct Shared {
 
 impl Place {
     /// Waits until the last chunk has been written, or was given up.
-    pub(super) async fn free(&self) {
+    async fn free(&self) {
         poll_fn(|cx| {
             self.0.maker.register(cx.waker());
             if self.0.taken.load(Ordering::Acquire) { Poll::Pending } else { Poll::Ready(()) }
@@ -47,23 +116,23 @@ impl Place {
             scratch.clear();
             write(scratch)?;
             self.0.taken.store(true, Ordering::Release);
-            Ok(Bytes::from_owner(Chunk { bytes: scratch.as_slice().into(), place: self.clone() }))
+            Ok(Bytes::from_owner(Taken { bytes: scratch.as_slice().into(), place: self.clone() }))
         })
     }
 }
 
-struct Chunk {
+struct Taken {
     bytes: Box<[u8]>,
     place: Place,
 }
 
-impl AsRef<[u8]> for Chunk {
+impl AsRef<[u8]> for Taken {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Chunk {
+impl Drop for Taken {
     fn drop(&mut self) {
         self.place.0.taken.store(false, Ordering::Release);
         self.place.0.maker.wake();

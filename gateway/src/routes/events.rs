@@ -83,8 +83,8 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
     let (mut response, timing) = if as_lines {
         let (log, timing) = log(&inbound.app, &id, &call, source, timeout).await?;
         let writer = Writer::of(&id);
-        let lines = Lines { viewer: inbound.who, camera: id, query, call, log, writer };
-        (lines.into_response(), timing)
+        let lines = Lines { camera: id, query, call, log, writer };
+        (lines.into_response(inbound.who), timing)
     } else {
         let page = page(&inbound.app, &id, &call, source, Instant::now() + timeout).await?;
         let next = page.last.filter(|_| page.more).and_then(|last| next(&query, &id, &call, last));

@@ -2,22 +2,16 @@
 //!
 //! An answer that breaks off has no last line, and its body ends as broken: it cannot be taken for a whole one.
 
-use bytes::Bytes;
-use futures_util::stream;
 use oriel_proto::{CameraId, call::EventsCall, event::Position};
 use serde::Serialize;
-use tokio::task::yield_now;
-use warp::{
-    Reply,
-    http::{HeaderValue, header::CONTENT_TYPE},
-    reply::Response,
-};
+use warp::reply::Response;
 
-use super::{super::chunks::Place, Query, Stretch, Viewer};
+use super::{Query, Stretch, Viewer};
 use crate::{
     access::AccessError,
     events::{EventStream, Finish, MergedLog, StoredLog, is_complete, text::Writer},
     relay::RelayError,
+    routes::chunks::{self, Chunk, Chunks, Place},
     store::StoreError,
 };
 
@@ -29,7 +23,6 @@ const CHUNK: u64 = 64;
 
 /// A log on its way to its caller.
 pub(super) struct Lines {
-    pub(super) viewer: Viewer,
     pub(super) camera: CameraId,
     pub(super) query: Query,
     pub(super) call: EventsCall,
@@ -75,46 +68,22 @@ struct End<'a> {
 
 impl Lines {
     /// The answer, whose body is made as it is taken.
-    pub(super) fn into_response(self) -> Response {
-        let chunks = stream::unfold(Some((self, Place::default())), |state| async {
-            let (mut lines, place) = state?;
-            match lines.chunk(&place).await {
-                Ok((chunk, true)) => Some((Ok(chunk), None)),
-                Ok((chunk, false)) => Some((Ok(chunk), Some((lines, place)))),
-                Err(error) => {
-                    tracing::info!(camera = %lines.camera, %error, "lines broke off");
-                    // The connection ends with the error; what came before it is sent first.
-                    yield_now().await;
-                    Some((Err(error), None))
-                }
-            }
-        });
-        let mut response = warp::reply::stream(chunks).into_response();
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        response
+    pub(super) fn into_response(self, viewer: Viewer) -> Response {
+        let whose = self.camera.clone();
+        chunks::response(self, viewer, MEDIA_TYPE, whose)
     }
+}
 
-    /// The next lines, and whether they are the last.
-    async fn chunk(&mut self, place: &Place) -> Result<(Bytes, bool), BrokenOff> {
-        let viewer = self.viewer.clone();
-        let next = async {
-            place.free().await;
-            self.next(place).await
-        };
-        tokio::select! {
-            biased;
-            ended = viewer.ended() => Err(ended.into()),
-            chunk = next => chunk,
-        }
-    }
+impl Chunks for Lines {
+    type Error = BrokenOff;
 
-    async fn next(&mut self, place: &Place) -> Result<(Bytes, bool), BrokenOff> {
-        let Self { camera, query, call, log, writer, .. } = self;
-        match log {
+    async fn next(&mut self, place: &Place) -> Result<Chunk, BrokenOff> {
+        let Self { camera, query, call, log, writer } = self;
+        let mut is_last = false;
+        let chunk = match log {
             Log::Camera(stream) => {
                 let piece = stream.next().await?;
-                let mut is_last = false;
-                let chunk = place.take(|chunk| {
+                place.take(|chunk| {
                     let end = stream.read(&piece, |event| {
                         writer.write(chunk, event);
                         chunk.push(b'\n');
@@ -123,8 +92,7 @@ impl Lines {
                     let end = end.map(|end| Finish { more: end.more, coverage: stream.coverage(&end) });
                     let last = stream.last;
                     end.map_or(Ok(()), |end| write_last(chunk, end, last, (query, camera, call)))
-                })?;
-                Ok((chunk, is_last))
+                })?
             }
             Log::Store(stored) => {
                 let lines = (writer.clone(), Vec::new());
@@ -135,26 +103,27 @@ impl Lines {
                     })
                     .await?;
                 *writer = kept;
-                let (is_last, last) = (end.is_some(), stored.last);
-                let chunk = place.take(|chunk| {
+                is_last = end.is_some();
+                let last = stored.last;
+                place.take(|chunk| {
                     chunk.extend_from_slice(&lines);
                     end.map_or(Ok(()), |end| write_last(chunk, end, last, (query, camera, call)))
-                })?;
-                Ok((chunk, is_last))
+                })?
             }
             Log::All(log) => {
                 let (lines, end) = log.read(CHUNK).await?;
-                let (is_last, last) = (end.is_some(), log.last);
-                let chunk = place.take(|chunk| {
+                is_last = end.is_some();
+                let last = log.last;
+                place.take(|chunk| {
                     if lines.count() > 0 {
                         chunk.extend_from_slice(&lines.into_json());
                         chunk.push(b'\n');
                     }
                     end.map_or(Ok(()), |end| write_last(chunk, end, last, (query, camera, call)))
-                })?;
-                Ok((chunk, is_last))
+                })?
             }
-        }
+        };
+        Ok(if is_last { Chunk::Last(chunk) } else { Chunk::More(chunk) })
     }
 }
 

@@ -2,23 +2,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures_util::{Stream, StreamExt, future, stream};
 use oriel_proto::{CameraId, call::EventsCall};
 use serde::Serialize;
 use tokio::time::Instant;
-use warp::{
-    Reply,
-    http::{HeaderValue, header::CONTENT_TYPE},
-    reply::Response,
-};
+use warp::reply::Response;
 
 use super::{
-    super::chunks::Place,
     App, Query, Stretch, TIMEOUT, Viewer, any_limit,
     lines::{BrokenOff, MEDIA_TYPE},
     next, read, view, wants_lines,
@@ -26,7 +21,11 @@ use super::{
 use crate::{
     events::{Coverage, Finish, Gathered, MergedLog, Patience, Whole, is_complete},
     problem::Problem,
-    routes::{inbound::Inbound, page, reply},
+    routes::{
+        chunks::{self, Chunk, Chunks, Place},
+        inbound::Inbound,
+        page, reply,
+    },
     store::CameraRecord,
 };
 
@@ -70,7 +69,8 @@ pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
         let limit = any_limit(&query, &inbound.who, cameras.iter().map(|record| &**record))?;
         let call = read(&query, &of, limit)?;
         let lines = Lines { app: inbound.app, query, call, timeout, summary: Mutex::default() };
-        return Ok(response(lines, inbound.who, cameras));
+        let lines = AllLines::of(cameras, lines);
+        return Ok(chunks::response(lines, inbound.who, MEDIA_TYPE, "many cameras"));
     }
     let limit = page::limit(&query)?;
     let call = read(&query, &of, Some(limit))?;
@@ -168,51 +168,45 @@ struct End<'a> {
     end: &'a Summary,
 }
 
-/// The lines of all cameras as they come, each chunk made when the one before has been taken.
-fn response(lines: Lines, viewer: Viewer, cameras: Vec<Arc<CameraRecord>>) -> Response {
-    let lines = Arc::new(lines);
-    let of_camera = {
-        let lines = lines.clone();
-        move |record: Arc<CameraRecord>| Box::pin(of_camera(lines.clone(), record.id.clone()))
-    };
-    let all = stream::iter(cameras).map(of_camera).flatten_unordered(AT_ONCE);
-    let last = stream::once(future::lazy(move |_| lines.last()));
-    let chunks = Box::pin(all.chain(last));
-    let chunks = stream::unfold((chunks, Place::default(), false), move |(mut chunks, place, broke)| {
-        let viewer = viewer.clone();
-        async move {
-            if broke {
-                return None;
-            }
-            let next = async {
-                place.free().await;
-                chunks.next().await
-            };
-            let chunk = tokio::select! {
-                biased;
-                ended = viewer.ended() => Err(ended.into()),
-                chunk = next => chunk?,
-            };
-            let chunk: Result<Bytes, BrokenOff> = chunk.and_then(|lines: Vec<u8>| {
-                place.take(|chunk| {
-                    chunk.extend_from_slice(&lines);
-                    Ok(())
-                })
-            });
-            let broke = chunk.as_ref().err().is_some_and(|error| {
-                tracing::info!(%error, "lines of many cameras broke off");
-                true
-            });
-            Some((chunk, (chunks, place, broke)))
-        }
-    });
-    let mut response = warp::reply::stream(chunks).into_response();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-    response
+/// The lines of all cameras as they come.
+struct AllLines {
+    of_cameras: Pin<Box<dyn Stream<Item = Result<Vec<u8>, BrokenOff>> + Send + Sync>>,
+    lines: Arc<Lines>,
+}
+
+impl AllLines {
+    fn of(cameras: Vec<Arc<CameraRecord>>, lines: Lines) -> Self {
+        let lines = Arc::new(lines);
+        let of_camera = {
+            let lines = lines.clone();
+            move |record: Arc<CameraRecord>| Box::pin(of_camera(lines.clone(), record.id.clone()))
+        };
+        let all = stream::iter(cameras).map(of_camera).flatten_unordered(AT_ONCE);
+        Self { of_cameras: Box::pin(all), lines }
+    }
+}
+
+impl Chunks for AllLines {
+    type Error = BrokenOff;
+
+    async fn next(&mut self, place: &Place) -> Result<Chunk, BrokenOff> {
+        let (lines, is_last) = match self.of_cameras.next().await {
+            Some(lines) => (lines?, false),
+            None => (self.lines.last()?, true),
+        };
+        let chunk = place.take(|chunk| {
+            chunk.extend_from_slice(&lines);
+            Ok::<_, BrokenOff>(())
+        })?;
+        Ok(if is_last { Chunk::Last(chunk) } else { Chunk::More(chunk) })
+    }
 }
 
 /// The lines of one camera.
-fn of_camera(lines: Arc<Lines>, camera: CameraId) -> impl Stream<Item = Result<Vec<u8>, BrokenOff>> + Send {
+fn of_camera(
+    lines: Arc<Lines>,
+    camera: CameraId,
+) -> impl Stream<Item = Result<Vec<u8>, BrokenOff>> + Send + Sync {
     let begin = async move {
         let log = lines.app.events.all(&camera, lines.call.clone(), lines.timeout).await;
         Some((lines, camera, log))
