@@ -85,7 +85,7 @@ use self::{
     metrics::Metrics,
     registry::Registry,
     relay::Relay,
-    routes::{App, Parts, Settings},
+    routes::{App, Cursors, Parts, Settings},
     server::{
         Server,
         admission::Admission,
@@ -161,6 +161,7 @@ impl Gateway {
         let store = Store::open(&config.data)?;
         let access = Access::open(store.clone()).await?;
         access.load_tokens().await?;
+        let cursors = Cursors::new(access.signing_key().await?);
         let metrics = Arc::new(Metrics::default());
         let (registry, stopping) = (Registry::default(), CancellationToken::new());
         let cameras = Cameras::load(store.clone(), registry.clone()).await?;
@@ -175,6 +176,7 @@ impl Gateway {
             ingest,
             registry,
             credit: Budget::shared(config.limits.credit_bytes),
+            cursors,
             metrics,
             settings: Settings {
                 public_url: config.public_url.as_ref().map(ToString::to_string),

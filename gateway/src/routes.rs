@@ -7,6 +7,7 @@ pub mod agent;
 pub mod agents;
 pub mod cameras;
 mod chunks;
+mod cursors;
 pub mod enroll;
 pub mod enrollments;
 pub mod events;
@@ -28,11 +29,11 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warp::{Filter, filters::BoxedFilter, reply::Response};
 
+pub use self::{cursors::Cursors, idempotency::Idempotency, inbound::Peer, operations::fallback};
 use self::{
     guard::{Admin, Device, Guard, Open},
     inbound::{Inbound, inbound},
 };
-pub use self::{idempotency::Idempotency, inbound::Peer, operations::fallback};
 use crate::{
     access::{Access, Viewer},
     cameras::Cameras,
@@ -69,6 +70,8 @@ pub struct Parts {
     pub ingest: Ingest,
     /// Credit that the answers of all agents may have out.
     pub credit: Arc<Budget>,
+    /// Places in answers that callers bring again.
+    pub cursors: Cursors,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Values from the configuration.

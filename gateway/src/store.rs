@@ -1,8 +1,8 @@
 //! What the gateway remembers: one SQLite file in the data folder, written by one thread and read by a few.
 //!
 //! Every change is one transaction, durable when its method returns. Another process (`oriel keys add --data`) may use
-//! the same file meanwhile. This module knows no secret, only [`TokenHash`]es, and decides nothing about who may do
-//! what: that is [`access`](crate::access).
+//! the same file meanwhile. This module knows one secret, the [`SigningKey`], else only [`TokenHash`]es, and decides
+//! nothing about who may do what: that is [`access`](crate::access).
 
 mod agent;
 mod camera;
@@ -20,6 +20,7 @@ mod open;
 mod pattern;
 mod readers;
 mod row;
+mod signing_key;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -43,6 +44,7 @@ pub use self::{
         Presence, Read, Retention,
     },
     pattern::{CameraPattern, PatternError},
+    signing_key::SigningKey,
     watch::CameraChange,
 };
 use self::{readers::Readers, watch::Watch, writer::Writer};

@@ -1,10 +1,14 @@
-//! Pages of a log say what they know and what they do not, and every question that is let in reaches its camera.
+//! Pages of a log say what they know and what they do not, every question that is let in reaches its camera, and only the gateway
+//! makes cursors.
 
 #![allow(clippy::unwrap_used, reason = "what these helpers cannot do fails the test")]
 
 mod common;
 
+use std::path::Path;
+
 use common::*;
+use oriel_gateway::store::Role;
 use oriel_proto::{Call, Epoch, call::EventsCall, frame::Request};
 use serde_json::json;
 
@@ -67,5 +71,98 @@ async fn the_largest_question_fits_a_frame_and_a_larger_one_is_refused() {
     ] {
         let answer = gateway.get(&path).await.expect_problem(400, "bad_request");
         assert_eq!(answer.detail(), part);
+    }
+}
+
+/// The lists that have pages.
+const LISTS: [&str; 7] = [
+    "/v1/cameras",
+    "/v1/cameras?sort=name",
+    "/v1/agents",
+    "/v1/keys",
+    "/v1/enrollments",
+    "/v1/cameras/porch/events",
+    "/v1/events",
+];
+
+/// A gateway on this folder.
+async fn on(folder: &Path) -> TestGateway {
+    TestGateway::with(|config| config.data = folder.to_owned()).await
+}
+
+/// Two of each thing that is listed.
+async fn fill(gateway: &TestGateway) {
+    for camera in ["porch", "yard"] {
+        let one_of_many =
+            |request: Request| vec![page_of(request.id, vec![event(Epoch::new(), 7, "a")], true)];
+        gateway.agent(&[camera]).await.answering(one_of_many);
+        gateway.post("/v1/enrollments", json!({"new_cameras": "*"})).await.expect(201);
+        gateway.key_for_all(Role::Viewer).await;
+    }
+}
+
+/// The first row of a list on a page of its own; behind a cursor the next one.
+fn page_path(list: &str, cursor: Option<&str>) -> String {
+    let cursor = cursor.map_or(String::new(), |cursor| format!("&cursor={cursor}"));
+    format!("{list}{}limit=1{cursor}", if list.contains('?') { '&' } else { '?' })
+}
+
+/// The cursor of the second page of each list.
+async fn cursors(gateway: &TestGateway) -> Vec<(&'static str, String)> {
+    let mut cursors = Vec::new();
+    for list in LISTS {
+        let first = gateway.get(&page_path(list, None)).await.expect(200).json();
+        cursors.push((list, first["next"].as_str().unwrap_or_else(|| panic!("{list}: {first}")).to_owned()));
+    }
+    cursors
+}
+
+#[tokio::test]
+async fn a_cursor_with_a_changed_byte_is_refused() {
+    let gateway = TestGateway::start().await;
+    fill(&gateway).await;
+    for (list, cursor) in cursors(&gateway).await {
+        gateway.get(&page_path(list, Some(&cursor))).await.expect(200);
+        for at in 0..cursor.len() {
+            let other = if &cursor[at..=at] == "A" { "B" } else { "A" };
+            let changed = format!("{}{other}{}", &cursor[..at], &cursor[at + 1..]);
+            gateway.get(&page_path(list, Some(&changed))).await.expect_problem(400, "bad_cursor");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_list_is_refused() {
+    let gateway = TestGateway::start().await;
+    fill(&gateway).await;
+    for (of, cursor) in cursors(&gateway).await {
+        for list in LISTS.into_iter().filter(|list| *list != of) {
+            gateway.get(&page_path(list, Some(&cursor))).await.expect_problem(400, "bad_cursor");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_gateway_is_refused() {
+    let (gateway, other) = (TestGateway::start().await, TestGateway::start().await);
+    fill(&gateway).await;
+    for (list, cursor) in cursors(&gateway).await {
+        let path = page_path(list, Some(&cursor));
+        gateway.get(&path).await.expect(200);
+        other.post("/v1/cameras", json!({"id": "porch"})).await;
+        other.get(&path).await.expect_problem(400, "bad_cursor");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_survives_a_restart_of_its_gateway() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = on(&folder.path().join("data")).await;
+    fill(&first).await;
+    let cursors = cursors(&first).await;
+    first.stopped().await;
+    let second = on(&folder.path().join("data")).await;
+    for (list, cursor) in cursors {
+        second.get(&page_path(list, Some(&cursor))).await.expect(200);
     }
 }

@@ -79,7 +79,7 @@ fn view(app: &App, record: AgentRecord) -> Agent {
 pub async fn list(inbound: Inbound<Admin>) -> Result<Response, Problem> {
     let query = inbound.query(&["limit", "cursor"])?;
     let mut records = inbound.app.access.agents().await?;
-    let next = page::cut(&mut records, &query, &"agents", |record| record.id)?;
+    let next = page::cut(&inbound.app.cursors, &mut records, &query, &"agents", |record| record.id)?;
     let agents = records.into_iter().map(|record| view(&inbound.app, record)).collect();
     reply::json(&List { agents, next })
 }

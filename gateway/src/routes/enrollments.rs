@@ -114,7 +114,7 @@ pub struct List {
 pub async fn list(inbound: Inbound<Admin>) -> Result<Response, Problem> {
     let query = inbound.query(&["limit", "cursor"])?;
     let mut records = inbound.app.access.enrollments().await?;
-    let next = page::cut(&mut records, &query, &"enrollments", |record| record.id)?;
+    let next = page::cut(&inbound.app.cursors, &mut records, &query, &"enrollments", |record| record.id)?;
     reply::json(&List { enrollments: records.into_iter().map(Enrollment::from).collect(), next })
 }
 

@@ -22,7 +22,7 @@ use warp::{
 
 use self::lines::{Lines, Log};
 pub use self::view::{Event, List, Stretch};
-use super::{App, inbound::Inbound, page, query::Query, reply};
+use super::{App, Cursors, inbound::Inbound, page, query::Query, reply};
 use crate::{
     access::{AccessError, Viewer},
     events::{Page, Patience, Timing, text::Writer},
@@ -67,11 +67,12 @@ type Place = (Option<i64>, Option<i64>, Position);
         (status = 504, description = "The camera did not answer in time", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
 pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Problem> {
     let record = inbound.app.cameras.get(&inbound.who, &id)?;
+    let cursors = inbound.app.cursors;
     let query = inbound.query(KNOWN)?;
     let as_lines = wants_lines(&inbound.headers);
     let limit =
         if as_lines { any_limit(&query, &inbound.who, [&*record])? } else { Some(page::limit(&query)?) };
-    let call = read(&query, &id, limit)?;
+    let call = read(&cursors, &query, &id, limit)?;
     let source = Source::read(&query)?;
     let patience = |name, least| query.span(name, Duration::from_millis(least)..=Duration::from_secs(60));
     let timeout = patience("timeout", 100)?.unwrap_or(TIMEOUT);
@@ -83,11 +84,12 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
     let (mut response, timing) = if as_lines {
         let (log, timing) = log(&inbound.app, &id, &call, source, timeout).await?;
         let writer = Writer::of(&id);
-        let lines = Lines { camera: id, query, call, log, writer };
+        let lines = Lines { cursors, camera: id, query, call, log, writer };
         (lines.into_response(inbound.who), timing)
     } else {
         let page = page(&inbound.app, &id, &call, source, Instant::now() + timeout).await?;
-        let next = page.last.filter(|_| page.more).and_then(|last| next(&query, &id, &call, last));
+        let last = page.last.filter(|_| page.more);
+        let next = last.and_then(|last| next(&cursors, &query, &id, &call, last));
         let timing = page.timing;
         (reply::written(view::list(&id, page, next))?, timing)
     };
@@ -220,7 +222,12 @@ impl fmt::Display for Millis {
 }
 
 /// What is asked, of whom the question is `of`; a cursor of the same question says where to go on.
-fn read(query: &Query, of: &impl Serialize, limit: Option<u64>) -> Result<EventsCall, Problem> {
+fn read(
+    cursors: &Cursors,
+    query: &Query,
+    of: &impl Serialize,
+    limit: Option<u64>,
+) -> Result<EventsCall, Problem> {
     let order = match query.one("order")? {
         None | Some("desc") => Order::Desc,
         Some("asc") => Order::Asc,
@@ -236,7 +243,7 @@ fn read(query: &Query, of: &impl Serialize, limit: Option<u64>) -> Result<Events
         ..EventsCall::all(order)
     };
     if let Some(cursor) = query.one("cursor")? {
-        let (from, to, last): Place = page::place(&question(query, of, &wanted), cursor)?;
+        let (from, to, last): Place = page::place(cursors, &question(query, of, &wanted), cursor)?;
         wanted.from = from.map(oriel_proto::Timestamp::from_micros);
         wanted.to = to.map(oriel_proto::Timestamp::from_micros);
         wanted.after = Some(last);
@@ -270,10 +277,16 @@ fn text(query: &Query) -> Result<Option<&str>, Problem> {
     }
 }
 
-fn next(query: &Query, of: &impl Serialize, wanted: &EventsCall, last: Position) -> Option<String> {
+fn next(
+    cursors: &Cursors,
+    query: &Query,
+    of: &impl Serialize,
+    wanted: &EventsCall,
+    last: Position,
+) -> Option<String> {
     let micros = |time: Option<oriel_proto::Timestamp>| time.map(oriel_proto::Timestamp::as_micros);
     let place: Place = (micros(wanted.from), micros(wanted.to), last);
-    page::cursor(&question(query, of, wanted), place)
+    page::cursor(cursors, &question(query, of, wanted), &place)
 }
 
 /// The question as its parameters say it; times as written, because relative ones move.

@@ -111,7 +111,7 @@ pub struct List {
 pub async fn list(inbound: Inbound<Admin>) -> Result<Response, Problem> {
     let query = inbound.query(&["limit", "cursor"])?;
     let mut records = inbound.app.access.keys().await?;
-    let next = page::cut(&mut records, &query, &"keys", |record| record.id)?;
+    let next = page::cut(&inbound.app.cursors, &mut records, &query, &"keys", |record| record.id)?;
     reply::json(&List { keys: records.into_iter().map(Key::from).collect(), next })
 }
 

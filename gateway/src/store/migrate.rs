@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_events.sql"),
     include_str!("../../migrations/0003_vc.sql"),
     include_str!("../../migrations/0004_present.sql"),
+    include_str!("../../migrations/0005_cursors.sql"),
 ];
 
 /// Applies what is missing in one transaction; refuses a database that is newer than the program and leaves it as it is.

@@ -62,7 +62,7 @@ pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
         records = records.sample(&mut rand::rng(), sample as usize).cloned().collect();
         None
     } else {
-        page::cut(&mut records, &query, &question, |record| question.place(record))?
+        page::cut(&inbound.app.cursors, &mut records, &query, &question, |record| question.place(record))?
     };
     let cameras = records.iter().map(|record| Camera::of(&inbound.app, record)).collect();
     reply::json(&List { cameras, next })

@@ -6,7 +6,7 @@ use oriel_proto::{CameraId, call::EventsCall, event::Position};
 use serde::Serialize;
 use warp::reply::Response;
 
-use super::{Query, Stretch, Viewer};
+use super::{Cursors, Query, Stretch, Viewer};
 use crate::{
     access::AccessError,
     events::{EventStream, Finish, MergedLog, StoredLog, is_complete, text::Writer},
@@ -23,6 +23,7 @@ const CHUNK: u64 = 64;
 
 /// A log on its way to its caller.
 pub(super) struct Lines {
+    pub(super) cursors: Cursors,
     pub(super) camera: CameraId,
     pub(super) query: Query,
     pub(super) call: EventsCall,
@@ -78,7 +79,7 @@ impl Chunks for Lines {
     type Error = BrokenOff;
 
     async fn next(&mut self, place: &Place) -> Result<Chunk, BrokenOff> {
-        let Self { camera, query, call, log, writer } = self;
+        let Self { cursors, camera, query, call, log, writer } = self;
         let mut is_last = false;
         let chunk = match log {
             Log::Camera(stream) => {
@@ -91,7 +92,7 @@ impl Chunks for Lines {
                     is_last = end.is_some();
                     let end = end.map(|end| Finish { more: end.more, coverage: stream.coverage(&end) });
                     let last = stream.last;
-                    end.map_or(Ok(()), |end| write_last(chunk, end, last, (query, camera, call)))
+                    end.map_or(Ok(()), |end| write_last(chunk, end, last, (cursors, query, camera, call)))
                 })?
             }
             Log::Store(stored) => {
@@ -107,7 +108,7 @@ impl Chunks for Lines {
                 let last = stored.last;
                 place.take(|chunk| {
                     chunk.extend_from_slice(&lines);
-                    end.map_or(Ok(()), |end| write_last(chunk, end, last, (query, camera, call)))
+                    end.map_or(Ok(()), |end| write_last(chunk, end, last, (cursors, query, camera, call)))
                 })?
             }
             Log::All(log) => {
@@ -119,7 +120,7 @@ impl Chunks for Lines {
                         chunk.extend_from_slice(&lines.into_json());
                         chunk.push(b'\n');
                     }
-                    end.map_or(Ok(()), |end| write_last(chunk, end, last, (query, camera, call)))
+                    end.map_or(Ok(()), |end| write_last(chunk, end, last, (cursors, query, camera, call)))
                 })?
             }
         };
@@ -131,13 +132,13 @@ fn write_last(
     chunk: &mut Vec<u8>,
     end: Finish,
     last: Option<Position>,
-    (query, camera, call): (&Query, &CameraId, &EventsCall),
+    (cursors, query, camera, call): (&Cursors, &Query, &CameraId, &EventsCall),
 ) -> Result<(), BrokenOff> {
     let next = last.filter(|_| end.more);
     let end = End {
         complete: is_complete(&end.coverage),
         coverage: Stretch::all(camera, &end.coverage),
-        next: next.and_then(|last| super::next(query, camera, call, last)),
+        next: next.and_then(|last| super::next(cursors, query, camera, call, last)),
     };
     serde_json::to_writer(&mut *chunk, &Last { end })?;
     chunk.push(b'\n');

@@ -58,6 +58,7 @@ const KNOWN: &[&str] =
         (status = 404, description = "A camera that is named does not exist, or is not yours to see", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
 pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
     let query = inbound.query(KNOWN)?;
+    let cursors = inbound.app.cursors;
     let cameras = wanted(&inbound.app, &inbound.who, &query)?;
     let of = (words(&query, "camera"), words(&query, "tag"));
     let timeout = query.span("timeout", Duration::from_millis(100)..=Duration::from_secs(60))?;
@@ -67,19 +68,19 @@ pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
             return Err(Problem::bad_request("cursor: lines of many cameras have no pages: leave it out"));
         }
         let limit = any_limit(&query, &inbound.who, cameras.iter().map(|record| &**record))?;
-        let call = read(&query, &of, limit)?;
+        let call = read(&cursors, &query, &of, limit)?;
         let lines = Lines { app: inbound.app, query, call, timeout, summary: Mutex::default() };
         let lines = AllLines::of(cameras, lines);
         return Ok(chunks::response(lines, inbound.who, MEDIA_TYPE, "many cameras"));
     }
     let limit = page::limit(&query)?;
-    let call = read(&query, &of, Some(limit))?;
+    let call = read(&cursors, &query, &of, Some(limit))?;
     let gathered = tokio::select! {
         gathered = gathered(&inbound.app, cameras, &call, Instant::now() + timeout) => gathered?,
         ended = inbound.who.ended() => return Err(ended.into()),
     };
     let Whole { events, last, coverage } = gathered.finish();
-    let next = last.and_then(|last| next(&query, &of, &call, last));
+    let next = last.and_then(|last| next(&cursors, &query, &of, &call, last));
     reply::written(view::list_of_many(&events, next, &coverage))
 }
 
@@ -238,7 +239,8 @@ impl Lines {
             chunk.push(b'\n');
         }
         let Some(Finish { more, coverage }) = finish else { return Ok((chunk, false)) };
-        let next = log.last.filter(|_| more).and_then(|last| next(&self.query, camera, &self.call, last));
+        let last = log.last.filter(|_| more);
+        let next = last.and_then(|last| next(&self.app.cursors, &self.query, camera, &self.call, last));
         let complete = is_complete(&coverage);
         let end = Ended { camera, complete, coverage: Stretch::all(camera, &coverage), next };
         serde_json::to_writer(&mut chunk, &CameraEnd { camera_end: end })?;

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use rusqlite::{Connection, ffi};
 
 use super::*;
-use crate::store::{FILE_NAME, StoreError};
+use crate::store::{FILE_NAME, SigningKey, StoreError};
 
 #[tokio::test]
 async fn a_reopened_store_keeps_everything() {
@@ -23,6 +23,18 @@ async fn a_reopened_store_keeps_everything() {
     assert_eq!(again.enrollments(NOW).await.unwrap(), codes);
     assert_eq!(codes[0].cameras, [camera("gate"), camera("door")]);
     assert_eq!((cameras[0].agent, agents[0].id), (Some(owner), owner));
+}
+
+#[tokio::test]
+async fn the_first_signing_key_is_the_only_one() {
+    let (folder, store) = opened();
+    let kept = |store: Store, byte| async move {
+        *store.signing_key(SigningKey::from_bytes([byte; 32])).await.unwrap().as_bytes()
+    };
+    assert_eq!(kept(store.clone(), 1).await, [1; 32]);
+    assert_eq!(kept(store.clone(), 2).await, [1; 32]);
+    store.close().await;
+    assert_eq!(kept(Store::open(folder.path()).unwrap(), 3).await, [1; 32]);
 }
 
 #[test]
