@@ -7,6 +7,7 @@ mod gathered;
 mod merge;
 mod merged;
 mod stored;
+pub mod table;
 pub mod text;
 
 use std::{sync::Arc, time::Duration};
@@ -24,7 +25,7 @@ pub use self::{
 use self::{
     camera::{Answer, CameraPage, gather},
     coverage::Beyond,
-    text::Text,
+    text::{Form, Text},
 };
 use crate::{
     registry::Registry,
@@ -120,15 +121,16 @@ impl Events {
         }
     }
 
-    /// All that can be told of a camera's log, however long; the camera may take so long for its first word. The caller's access must
-    /// have been checked.
+    /// All that can be told of a camera's log, however long, one event a line in this form; the camera may take so long for its first
+    /// word. The caller's access must have been checked.
     pub async fn all(
         &self,
         camera: &CameraId,
         call: EventsCall,
+        form: Form,
         patience: Duration,
     ) -> Result<MergedLog, StoreError> {
-        MergedLog::begin(self.stored(camera, call), self.relay.clone(), patience).await
+        MergedLog::begin(self.stored(camera, call), self.relay.clone(), form, patience).await
     }
 
     /// What is kept of a camera's log; the caller's access must have been checked.

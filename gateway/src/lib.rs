@@ -16,7 +16,7 @@
 //! - [`registry`]: who is connected.
 //! - [`link`]: one connected agent: its pump, outbox and pending questions.
 //! - `stop`: how everything ends.
-//! - [`config`], [`clock`] and [`metrics`] serve all of them; only this file reads the whole configuration.
+//! - [`config`], [`clock`], [`csv`] and [`metrics`] serve all of them; only this file reads the whole configuration.
 //!
 //! # The path of a request
 //!
@@ -42,6 +42,7 @@ pub mod access;
 pub mod cameras;
 pub mod clock;
 pub mod config;
+pub mod csv;
 pub mod events;
 pub mod facade;
 mod hash;

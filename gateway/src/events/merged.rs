@@ -20,7 +20,7 @@ use super::{
     coverage::{Beyond, CoveredBy, End},
     merge::{Merge, Reached},
     stored::{Finish, StoredLog},
-    text::Text,
+    text::{Form, Text},
 };
 use crate::{
     relay::{Question, Relay},
@@ -96,15 +96,16 @@ pub struct MergedLog {
 }
 
 impl MergedLog {
-    /// All of a log, of which the camera is asked with this much patience for its first word.
+    /// All of a log in this form, of which the camera is asked with this much patience for its first word.
     pub(super) async fn begin(
         mut log: StoredLog,
         relay: Relay,
+        form: Form,
         patience: Duration,
     ) -> Result<Self, StoreError> {
         log.learn_extent().await?;
         let (gap, beyond) = (log.gap(), log.beyond());
-        let text = Text::of(log.camera(), "", b'\n', 0);
+        let text = Text::lines(log.camera(), form);
         let answered = (Arc::new(Answered::new(text.clone())), 0);
         let (stream, answered_to, trailer, count, last) = (None, None, None, 0, None);
         Ok(Self {

@@ -3,13 +3,23 @@
 use oriel_proto::{CameraId, Epoch, Timestamp, event::Position, view::EventView};
 use uuid::Uuid;
 
+use super::table::Rows;
 use crate::{clock::Day, store::KeptEvent};
 
-/// Events as JSON behind some text, with one byte between two of them.
+/// As what events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// An object of JSON each.
+    Json,
+    /// A row of CSV each, with the columns that [`table`](super::table) names.
+    Csv,
+}
+
+/// Events behind some text, with one byte between two of them.
 #[derive(Clone, Debug)]
 pub struct Text {
     writer: Writer,
-    json: Vec<u8>,
+    bytes: Vec<u8>,
     between: u8,
     /// Where the first event begins.
     begin: usize,
@@ -18,37 +28,44 @@ pub struct Text {
 }
 
 impl Text {
-    /// No events of `camera` yet behind `before`; room for so many bytes.
+    /// No events of `camera` yet, as JSON behind `before`; room for so many bytes.
     pub fn of(camera: &CameraId, before: &str, between: u8, room: usize) -> Self {
-        let mut json = Vec::with_capacity(room);
-        json.extend_from_slice(before.as_bytes());
-        Self { writer: Writer::of(camera), begin: json.len(), json, between, ends: Vec::new() }
+        let mut bytes = Vec::with_capacity(room);
+        bytes.extend_from_slice(before.as_bytes());
+        let writer = Writer::of(camera, Form::Json);
+        Self { writer, begin: bytes.len(), bytes, between, ends: Vec::new() }
+    }
+
+    /// No events of `camera` yet, of which each will be a line, the last one without its end.
+    pub fn lines(camera: &CameraId, form: Form) -> Self {
+        let writer = Writer::of(camera, form);
+        Self { writer, begin: 0, bytes: Vec::new(), between: b'\n', ends: Vec::new() }
     }
 
     /// Adds an event.
     pub fn push(&mut self, event: &EventView<'_>) {
         self.separate();
-        self.writer.write(&mut self.json, event);
-        self.ends.push((event.position(), self.json.len()));
+        self.writer.write(&mut self.bytes, event);
+        self.ends.push((event.position(), self.bytes.len()));
     }
 
     /// Adds an event that is kept here.
     pub fn push_kept(&mut self, kept: &KeptEvent<'_>) {
         self.separate();
-        self.writer.write_kept(&mut self.json, kept);
-        self.ends.push((kept.event.position(), self.json.len()));
+        self.writer.write_kept(&mut self.bytes, kept);
+        self.ends.push((kept.event.position(), self.bytes.len()));
     }
 
     /// Adds an event that was written before.
     pub fn push_written(&mut self, place: Position, event: &[u8]) {
         self.separate();
-        put(&mut self.json, event);
-        self.ends.push((place, self.json.len()));
+        put(&mut self.bytes, event);
+        self.ends.push((place, self.bytes.len()));
     }
 
     fn separate(&mut self) {
         if !self.ends.is_empty() {
-            self.json.push(self.between);
+            self.bytes.push(self.between);
         }
     }
 
@@ -57,11 +74,11 @@ impl Text {
         self.ends.len()
     }
 
-    /// One of the events, counted from 0: its place in the total order and its JSON.
+    /// One of the events, counted from 0: its place in the total order and how it is written.
     pub fn get(&self, n: usize) -> Option<(Position, &[u8])> {
         let (place, end) = self.ends.get(n)?;
         let begin = n.checked_sub(1).and_then(|before| self.ends.get(before)).map(|(_, end)| end + 1);
-        Some((*place, self.json.get(begin.unwrap_or(self.begin)..*end)?))
+        Some((*place, self.bytes.get(begin.unwrap_or(self.begin)..*end)?))
     }
 
     /// The place of the last event.
@@ -70,14 +87,50 @@ impl Text {
     }
 
     /// The text, to be ended.
-    pub fn into_json(self) -> Vec<u8> {
-        self.json
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 }
 
-/// Writes the events of a camera; their shape is that of [`Event`](crate::routes::events::Event).
+/// Writes the events of a camera in one of the forms.
 #[derive(Clone, Debug)]
-pub struct Writer {
+pub struct Writer(As);
+
+#[derive(Clone, Debug)]
+enum As {
+    Json(Objects),
+    Csv(Rows),
+}
+
+impl Writer {
+    /// One for the log of `camera`.
+    pub fn of(camera: &CameraId, form: Form) -> Self {
+        Self(match form {
+            Form::Json => As::Json(Objects::of(camera)),
+            Form::Csv => As::Csv(Rows::of(camera)),
+        })
+    }
+
+    /// Appends an event; as a line it lacks its line feed.
+    pub fn write(&mut self, text: &mut Vec<u8>, event: &EventView<'_>) {
+        match &mut self.0 {
+            As::Json(objects) => objects.write(text, event),
+            As::Csv(rows) => rows.write(text, event),
+        }
+    }
+
+    /// Appends an event that is kept here, and when it came; as a line it lacks its line feed.
+    pub fn write_kept(&mut self, text: &mut Vec<u8>, kept: &KeptEvent<'_>) {
+        match &mut self.0 {
+            As::Json(objects) => objects.write_kept(text, kept),
+            As::Csv(rows) => rows.write_kept(text, kept),
+        }
+    }
+}
+
+/// Writes the events of a camera as JSON; their shape is that of [`Event`](crate::routes::events::Event).
+#[derive(Clone, Debug)]
+struct Objects {
     /// The epoch of the last event which was written, and what an event of it begins with: neighbours in a log mostly share it.
     epoch: Epoch,
     head: String,
@@ -87,9 +140,8 @@ pub struct Writer {
     day: Day,
 }
 
-impl Writer {
-    /// One for the log of `camera`.
-    pub fn of(camera: &CameraId) -> Self {
+impl Objects {
+    fn of(camera: &CameraId) -> Self {
         let epoch = Epoch::from(Uuid::nil());
         // A camera's id has nothing to escape.
         let camera = format!("\",\"camera\":\"{camera}\",\"at\":\"");
@@ -97,7 +149,7 @@ impl Writer {
     }
 
     /// Appends an event to `json`.
-    pub fn write(&mut self, json: &mut Vec<u8>, event: &EventView<'_>) {
+    fn write(&mut self, json: &mut Vec<u8>, event: &EventView<'_>) {
         self.begin(json, event);
         if event.data.is_empty() {
             put(json, b"\",\"data\":{}");
@@ -111,7 +163,7 @@ impl Writer {
     }
 
     /// Appends an event that is kept here, and when it came.
-    pub fn write_kept(&mut self, json: &mut Vec<u8>, kept: &KeptEvent<'_>) {
+    fn write_kept(&mut self, json: &mut Vec<u8>, kept: &KeptEvent<'_>) {
         self.begin(json, &kept.event);
         put(json, b"\",\"data\":");
         put(json, kept.data.unwrap_or("{}").as_bytes());

@@ -1,5 +1,5 @@
 //! `GET /v1/cameras/{id}/events`: a camera's log from what is kept here and from the camera itself: a page as JSON, or all of it line
-//! by line.
+//! by line or as a table.
 
 mod lines;
 pub mod many;
@@ -25,7 +25,7 @@ pub use self::view::{Event, List, Stretch};
 use super::{App, Cursors, inbound::Inbound, page, query::Query, reply};
 use crate::{
     access::{AccessError, Viewer},
-    events::{Page, Patience, Timing, text::Writer},
+    events::{Page, Patience, Timing, text::Form},
     problem::Problem,
     store::{CameraRecord, Role},
 };
@@ -55,13 +55,13 @@ type Place = (Option<i64>, Option<i64>, Position);
         ("severity" = Option<Vec<String>>, Query, description = "Only these severities, up to 32 of up to 64 bytes; repeatable"),
         ("q" = Option<String>, Query, description = "Only descriptions that contain this, up to 256 bytes, whatever the case"),
         ("order" = Option<String>, Query, description = "desc (default: newest first) or asc"),
-        ("limit" = Option<u64>, Query, description = "The most events; 100 by default in JSON, all as lines, which needs the role operator", minimum = 1, maximum = 1000),
+        ("limit" = Option<u64>, Query, description = "The most events; 100 by default in JSON, all as lines or as a table, which needs the role operator", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before, with the same parameters"),
         ("source" = Option<String>, Query, description = "auto (default): what is kept here, and the camera for what is not; store: what is kept here; camera: the camera itself"),
         ("timeout" = Option<String>, Query, description = "How long the camera may take to begin its answer: 100ms to 60s, 10s by default"),
         ("wait_online" = Option<String>, Query, description = "How long to wait for an offline camera before asking it: 0s to 60s, 0s by default"),
-        ("accept" = Option<String>, Header, description = "application/x-ndjson streams one event a line; the last line is {\"end\": {\"complete\", \"coverage\", \"next\"}}. An answer without that line broke off.")),
-    responses((status = 200, description = "A page of the log, or its events line by line", content((List = "application/json"), (String = "application/x-ndjson"))),
+        ("accept" = Option<String>, Header, description = "application/x-ndjson streams one event a line; the last line is {\"end\": {\"complete\", \"coverage\", \"next\"}}. text/csv streams one event a row; behind them stands a row of the kind missing for each stretch of time that nobody can answer for, one of the kind more if there are more events than the limit, and as the last row one of the kind end. An answer without its last line or row broke off.")),
+    responses((status = 200, description = "A page of the log, or its events line by line or as a table", content((List = "application/json"), (String = "application/x-ndjson"), (String = "text/csv"))),
         (status = 501, description = "The camera keeps no log", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "The camera answered with a failure", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The camera did not answer in time", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -69,9 +69,11 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
     let record = inbound.app.cameras.get(&inbound.who, &id)?;
     let cursors = inbound.app.cursors;
     let query = inbound.query(KNOWN)?;
-    let as_lines = wants_lines(&inbound.headers);
-    let limit =
-        if as_lines { any_limit(&query, &inbound.who, [&*record])? } else { Some(page::limit(&query)?) };
+    let form = streamed(&inbound.headers);
+    let limit = match form {
+        Some(_) => any_limit(&query, &inbound.who, [&*record])?,
+        None => Some(page::limit(&query)?),
+    };
     let call = read(&cursors, &query, &id, limit)?;
     let source = Source::read(&query)?;
     let patience = |name, least| query.span(name, Duration::from_millis(least)..=Duration::from_secs(60));
@@ -81,10 +83,9 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
         None => None,
         Some(within) => Some(wait_online(&inbound.app, &inbound.who, &id, within).await?),
     };
-    let (mut response, timing) = if as_lines {
-        let (log, timing) = log(&inbound.app, &id, &call, source, timeout).await?;
-        let writer = Writer::of(&id);
-        let lines = Lines { cursors, camera: id, query, call, log, writer };
+    let (mut response, timing) = if let Some(form) = form {
+        let (log, timing) = log(&inbound.app, &id, &call, form, source, timeout).await?;
+        let lines = Lines::of(cursors, id, log, form, (query, call));
         (lines.into_response(inbound.who), timing)
     } else {
         let page = page(&inbound.app, &id, &call, source, Instant::now() + timeout).await?;
@@ -149,12 +150,13 @@ async fn log(
     app: &App,
     id: &CameraId,
     call: &EventsCall,
+    form: Form,
     source: Source,
     timeout: Duration,
 ) -> Result<(Log, Timing), Problem> {
     match source {
         Source::Auto => {
-            let log = app.events.all(id, call.clone(), timeout).await?;
+            let log = app.events.all(id, call.clone(), form, timeout).await?;
             Ok((Log::All(Box::new(log)), Timing::default()))
         }
         Source::Store => Ok((Log::Store(app.events.stored(id, call.clone())), Timing::default())),
@@ -167,11 +169,15 @@ async fn log(
     }
 }
 
-/// Whether the caller wants one event a line.
-fn wants_lines(headers: &HeaderMap) -> bool {
+/// As what the caller wants the events one by one, however many; none for a page.
+fn streamed(headers: &HeaderMap) -> Option<Form> {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut media = accepted.flat_map(|value| value.split(',')).filter_map(|range| range.split(';').next());
-    media.any(|media| media.trim().eq_ignore_ascii_case(lines::MEDIA_TYPE))
+    media.find_map(|media| match media.trim() {
+        media if media.eq_ignore_ascii_case("application/x-ndjson") => Some(Form::Json),
+        media if media.eq_ignore_ascii_case("text/csv") => Some(Form::Csv),
+        _ => None,
+    })
 }
 
 /// The limit of a list that may have none, where the caller may ask for all.

@@ -119,7 +119,13 @@ fn every_curl_line_of_the_guide_to_events_runs_as_it_stands() {
         let ran = shell.output().unwrap();
         assert!(ran.status.success(), "{line}: {}", String::from_utf8_lossy(&ran.stderr));
         let said = String::from_utf8(ran.stdout).unwrap();
-        let last: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+        let last = said.lines().last().unwrap();
+        if line.contains("text/csv") {
+            assert!(said.starts_with("id,camera,at,") && last.starts_with(",,,,end,"), "{line}: {said}");
+            assert!(said.contains(",porch,2"), "{line}: {said}");
+            continue;
+        }
+        let last: Value = serde_json::from_str(last).unwrap();
         let end = if last["end"].is_null() { &last } else { &last["end"] };
         assert!(end["complete"].is_boolean(), "{line}: {said}");
         assert!(said.contains("\"at\":"), "{line}: {said}");

@@ -17,7 +17,7 @@ const RANKS: [&[&str]; 14] = [
     &["registry"],
     &["link"],
     &["io"],
-    &["metrics", "limits", "clock", "hash"],
+    &["metrics", "limits", "clock", "csv", "hash"],
 ];
 
 /// The modules that ask cameras know nothing of what is stored, though `store` stands below them all.

@@ -1,22 +1,28 @@
-//! A log as lines of JSON, each sent as its caller takes it: an event a line, and a last one that says what the answer covers.
+//! A log as lines of JSON or as rows of CSV, each sent as its caller takes it: an event a line, and behind them what the answer covers.
 //!
 //! An answer that breaks off has no last line, and its body ends as broken: it cannot be taken for a whole one.
 
+use std::mem;
+
 use oriel_proto::{CameraId, call::EventsCall, event::Position};
 use serde::Serialize;
-use warp::reply::Response;
+use warp::{
+    http::{HeaderValue, header::CONTENT_DISPOSITION},
+    reply::Response,
+};
 
-use super::{Cursors, Query, Stretch, Viewer};
+use super::{Cursors, Query, Stretch, Viewer, view};
 use crate::{
     access::AccessError,
-    events::{EventStream, Finish, MergedLog, StoredLog, is_complete, text::Writer},
+    clock,
+    events::{
+        Coverage, EventStream, Finish, MergedLog, StoredLog, is_complete, table,
+        text::{Form, Writer},
+    },
     relay::RelayError,
     routes::chunks::{self, Chunk, Chunks, Place},
     store::StoreError,
 };
-
-/// One JSON value a line.
-pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";
 
 /// Events of one chunk: one may have a few kilobytes, and a chunk waits for its reader.
 const CHUNK: u64 = 64;
@@ -28,7 +34,10 @@ pub(super) struct Lines {
     pub(super) query: Query,
     pub(super) call: EventsCall,
     pub(super) log: Log,
-    pub(super) writer: Writer,
+    form: Form,
+    writer: Writer,
+    /// Whether the first chunk has been made.
+    has_begun: bool,
 }
 
 /// Where the lines come from.
@@ -59,6 +68,12 @@ struct Last<'a> {
     end: End<'a>,
 }
 
+/// What the last row says.
+#[derive(Serialize)]
+struct Complete {
+    complete: bool,
+}
+
 /// What the last line says.
 #[derive(Serialize)]
 struct End<'a> {
@@ -68,10 +83,24 @@ struct End<'a> {
 }
 
 impl Lines {
+    /// All of `log`, which is what was asked of this camera.
+    pub(super) fn of(
+        cursors: Cursors,
+        camera: CameraId,
+        log: Log,
+        form: Form,
+        (query, call): (Query, EventsCall),
+    ) -> Self {
+        let writer = Writer::of(&camera, form);
+        Self { cursors, camera, query, call, log, form, writer, has_begun: false }
+    }
+
     /// The answer, whose body is made as it is taken.
     pub(super) fn into_response(self, viewer: Viewer) -> Response {
-        let whose = self.camera.clone();
-        chunks::response(self, viewer, MEDIA_TYPE, whose)
+        let (camera, form) = (self.camera.clone(), self.form);
+        let mut response = chunks::response(self, viewer, form.media_type(), camera.clone());
+        form.name(&mut response, &format!("{camera}-events"));
+        response
     }
 }
 
@@ -79,48 +108,63 @@ impl Chunks for Lines {
     type Error = BrokenOff;
 
     async fn next(&mut self, place: &Place) -> Result<Chunk, BrokenOff> {
-        let Self { cursors, camera, query, call, log, writer } = self;
+        let Self { cursors, camera, query, call, log, form, writer, has_begun } = self;
+        let is_first = !mem::replace(has_begun, true);
+        let begin = |chunk: &mut Vec<u8>| {
+            if is_first {
+                form.begin(chunk)
+            }
+        };
+        let end = |chunk: &mut Vec<u8>, end: Option<Finish>, last: Option<Position>| match end {
+            Some(end) => {
+                let next = last.filter(|_| end.more);
+                let next = next.and_then(|last| super::next(cursors, query, camera, call, last));
+                write_end(*form, chunk, camera, &end.coverage, next)
+            }
+            None => Ok(()),
+        };
         let mut is_last = false;
         let chunk = match log {
             Log::Camera(stream) => {
                 let piece = stream.next().await?;
                 place.take(|chunk| {
-                    let end = stream.read(&piece, |event| {
+                    begin(chunk);
+                    let trailer = stream.read(&piece, |event| {
                         writer.write(chunk, event);
                         chunk.push(b'\n');
                     })?;
-                    is_last = end.is_some();
-                    let end = end.map(|end| Finish { more: end.more, coverage: stream.coverage(&end) });
-                    let last = stream.last;
-                    end.map_or(Ok(()), |end| write_last(chunk, end, last, (cursors, query, camera, call)))
+                    is_last = trailer.is_some();
+                    let finish =
+                        trailer.map(|end| Finish { more: end.more, coverage: stream.coverage(&end) });
+                    end(chunk, finish, stream.last)
                 })?
             }
             Log::Store(stored) => {
                 let lines = (writer.clone(), Vec::new());
-                let ((kept, lines), end) = stored
+                let ((kept, lines), finish) = stored
                     .read(CHUNK, lines, |(writer, lines), kept| {
                         writer.write_kept(lines, kept);
                         lines.push(b'\n');
                     })
                     .await?;
                 *writer = kept;
-                is_last = end.is_some();
-                let last = stored.last;
+                is_last = finish.is_some();
                 place.take(|chunk| {
+                    begin(chunk);
                     chunk.extend_from_slice(&lines);
-                    end.map_or(Ok(()), |end| write_last(chunk, end, last, (cursors, query, camera, call)))
+                    end(chunk, finish, stored.last)
                 })?
             }
             Log::All(log) => {
-                let (lines, end) = log.read(CHUNK).await?;
-                is_last = end.is_some();
-                let last = log.last;
+                let (lines, finish) = log.read(CHUNK).await?;
+                is_last = finish.is_some();
                 place.take(|chunk| {
+                    begin(chunk);
                     if lines.count() > 0 {
-                        chunk.extend_from_slice(&lines.into_json());
+                        chunk.extend_from_slice(&lines.into_bytes());
                         chunk.push(b'\n');
                     }
-                    end.map_or(Ok(()), |end| write_last(chunk, end, last, (cursors, query, camera, call)))
+                    end(chunk, finish, log.last)
                 })?
             }
         };
@@ -128,19 +172,64 @@ impl Chunks for Lines {
     }
 }
 
-fn write_last(
+fn write_end(
+    form: Form,
     chunk: &mut Vec<u8>,
-    end: Finish,
-    last: Option<Position>,
-    (cursors, query, camera, call): (&Cursors, &Query, &CameraId, &EventsCall),
+    camera: &CameraId,
+    coverage: &[Coverage],
+    next: Option<String>,
 ) -> Result<(), BrokenOff> {
-    let next = last.filter(|_| end.more);
-    let end = End {
-        complete: is_complete(&end.coverage),
-        coverage: Stretch::all(camera, &end.coverage),
-        next: next.and_then(|last| super::next(cursors, query, camera, call, last)),
-    };
+    let complete = is_complete(coverage);
+    if form == Form::Csv {
+        write_behind(chunk, camera, coverage, next.as_deref());
+        table::write_end(chunk, complete, &Complete { complete });
+        return Ok(());
+    }
+    let end = End { complete, coverage: Stretch::all(camera, coverage), next };
     serde_json::to_writer(&mut *chunk, &Last { end })?;
     chunk.push(b'\n');
     Ok(())
+}
+
+/// Writes the rows behind the last event of a camera: what is missing, and where to go on.
+pub(super) fn write_behind(
+    chunk: &mut Vec<u8>,
+    camera: &CameraId,
+    coverage: &[Coverage],
+    next: Option<&str>,
+) {
+    for stretch in coverage {
+        if let Err(why) = view::words(stretch.by) {
+            let (from, to) = (stretch.from.map(clock::format), clock::format(stretch.to));
+            table::write_missing(chunk, camera.as_str(), from.as_deref(), &to, why);
+        }
+    }
+    if let Some(next) = next {
+        table::write_more(chunk, camera.as_str(), next);
+    }
+}
+
+impl Form {
+    /// What `Content-Type` says.
+    pub(super) const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
+        }
+    }
+
+    /// Writes what stands before the first event.
+    pub(super) fn begin(self, chunk: &mut Vec<u8>) {
+        if self == Self::Csv {
+            table::write_head(chunk);
+        }
+    }
+
+    /// Has browsers keep a table as a file of this name.
+    pub(super) fn name(self, response: &mut Response, name: &str) {
+        let name = HeaderValue::try_from(format!("attachment; filename=\"{name}.csv\""));
+        if let (Self::Csv, Ok(name)) = (self, name) {
+            response.headers_mut().insert(CONTENT_DISPOSITION, name);
+        }
+    }
 }

@@ -1,7 +1,8 @@
-//! `GET /v1/events`: the logs of many cameras at once, as one page in the total order or line by line as the cameras answer.
+//! `GET /v1/events`: the logs of many cameras at once, as one page in the total order, or line by line or as a table as the cameras answer.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -15,11 +16,11 @@ use warp::reply::Response;
 
 use super::{
     App, Query, Stretch, TIMEOUT, Viewer, any_limit,
-    lines::{BrokenOff, MEDIA_TYPE},
-    next, read, view, wants_lines,
+    lines::{BrokenOff, write_behind},
+    next, read, streamed, view,
 };
 use crate::{
-    events::{Coverage, Finish, Gathered, MergedLog, Patience, Whole, is_complete},
+    events::{Coverage, Finish, Gathered, MergedLog, Patience, Whole, is_complete, table, text::Form},
     problem::Problem,
     routes::{
         chunks::{self, Chunk, Chunks, Place},
@@ -50,11 +51,11 @@ const KNOWN: &[&str] =
         ("severity" = Option<Vec<String>>, Query, description = "Only these severities, up to 32 of up to 64 bytes; repeatable"),
         ("q" = Option<String>, Query, description = "Only descriptions that contain this, up to 256 bytes, whatever the case"),
         ("order" = Option<String>, Query, description = "desc (default: newest first) or asc"),
-        ("limit" = Option<u64>, Query, description = "The most events of the page, 100 by default; as lines the most of each camera, all by default, which needs the role operator", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "The `next` of the page before, with the same parameters; not with lines"),
-        ("timeout" = Option<String>, Query, description = "How long cameras may take: 100ms to 60s, 10s by default. A page has by then what has come; of lines each camera's answer has begun by then"),
-        ("accept" = Option<String>, Header, description = "application/x-ndjson streams one event a line, as cameras answer; {\"camera_end\": {\"camera\", \"complete\", \"coverage\", \"next\"}} stands behind the last line of each camera, and the last line is {\"end\": {\"complete\", \"cameras\", \"missing\"}}. An answer without that line broke off.")),
-    responses((status = 200, description = "A page of the logs, or their events line by line", content((super::List = "application/json"), (String = "application/x-ndjson"))),
+        ("limit" = Option<u64>, Query, description = "The most events of the page, 100 by default; as lines or as a table the most of each camera, all by default, which needs the role operator", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "The `next` of the page before, with the same parameters; not with lines or tables"),
+        ("timeout" = Option<String>, Query, description = "How long cameras may take: 100ms to 60s, 10s by default. A page has by then what has come; of lines and tables each camera's answer has begun by then"),
+        ("accept" = Option<String>, Header, description = "application/x-ndjson streams one event a line, as cameras answer; {\"camera_end\": {\"camera\", \"complete\", \"coverage\", \"next\"}} stands behind the last line of each camera, and the last line is {\"end\": {\"complete\", \"cameras\", \"missing\"}}. text/csv streams one event a row, as cameras answer; behind the last row of each camera stands one of the kind missing for each stretch of time that nobody can answer for, and one of the kind more if there are more events than the limit, and the last row of all is of the kind end. An answer without its last line or row broke off.")),
+    responses((status = 200, description = "A page of the logs, or their events line by line or as a table", content((super::List = "application/json"), (String = "application/x-ndjson"), (String = "text/csv"))),
         (status = 404, description = "A camera that is named does not exist, or is not yours to see", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
 pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
     let query = inbound.query(KNOWN)?;
@@ -63,15 +64,19 @@ pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
     let of = (words(&query, "camera"), words(&query, "tag"));
     let timeout = query.span("timeout", Duration::from_millis(100)..=Duration::from_secs(60))?;
     let timeout = timeout.unwrap_or(TIMEOUT);
-    if wants_lines(&inbound.headers) {
+    if let Some(form) = streamed(&inbound.headers) {
         if query.one("cursor")?.is_some() {
-            return Err(Problem::bad_request("cursor: lines of many cameras have no pages: leave it out"));
+            return Err(Problem::bad_request(
+                "cursor: lines and tables of many cameras have no pages: leave it out",
+            ));
         }
         let limit = any_limit(&query, &inbound.who, cameras.iter().map(|record| &**record))?;
         let call = read(&cursors, &query, &of, limit)?;
-        let lines = Lines { app: inbound.app, query, call, timeout, summary: Mutex::default() };
+        let lines = Lines { app: inbound.app, query, call, form, timeout, summary: Mutex::default() };
         let lines = AllLines::of(cameras, lines);
-        return Ok(chunks::response(lines, inbound.who, MEDIA_TYPE, "many cameras"));
+        let mut response = chunks::response(lines, inbound.who, form.media_type(), "many cameras");
+        form.name(&mut response, "events");
+        return Ok(response);
     }
     let limit = page::limit(&query)?;
     let call = read(&cursors, &query, &of, Some(limit))?;
@@ -137,6 +142,7 @@ struct Lines {
     app: App,
     query: Query,
     call: EventsCall,
+    form: Form,
     timeout: Duration,
     summary: Mutex<Summary>,
 }
@@ -173,6 +179,8 @@ struct End<'a> {
 struct AllLines {
     of_cameras: Pin<Box<dyn Stream<Item = Result<Vec<u8>, BrokenOff>> + Send + Sync>>,
     lines: Arc<Lines>,
+    /// Whether the first chunk has been made.
+    has_begun: bool,
 }
 
 impl AllLines {
@@ -183,7 +191,7 @@ impl AllLines {
             move |record: Arc<CameraRecord>| Box::pin(of_camera(lines.clone(), record.id.clone()))
         };
         let all = stream::iter(cameras).map(of_camera).flatten_unordered(AT_ONCE);
-        Self { of_cameras: Box::pin(all), lines }
+        Self { of_cameras: Box::pin(all), lines, has_begun: false }
     }
 }
 
@@ -195,7 +203,11 @@ impl Chunks for AllLines {
             Some(lines) => (lines?, false),
             None => (self.lines.last()?, true),
         };
+        let is_first = !mem::replace(&mut self.has_begun, true);
         let chunk = place.take(|chunk| {
+            if is_first {
+                self.lines.form.begin(chunk);
+            }
             chunk.extend_from_slice(&lines);
             Ok::<_, BrokenOff>(())
         })?;
@@ -209,7 +221,7 @@ fn of_camera(
     camera: CameraId,
 ) -> impl Stream<Item = Result<Vec<u8>, BrokenOff>> + Send + Sync {
     let begin = async move {
-        let log = lines.app.events.all(&camera, lines.call.clone(), lines.timeout).await;
+        let log = lines.app.events.all(&camera, lines.call.clone(), lines.form, lines.timeout).await;
         Some((lines, camera, log))
     };
     let rest = |(lines, camera, log): (Arc<Lines>, CameraId, Result<MergedLog, _>)| {
@@ -234,18 +246,22 @@ impl Lines {
     async fn chunk(&self, camera: &CameraId, log: &mut MergedLog) -> Result<(Vec<u8>, bool), BrokenOff> {
         let (text, finish) = log.read(CHUNK).await?;
         let has_events = text.count() > 0;
-        let mut chunk = text.into_json();
+        let mut chunk = text.into_bytes();
         if has_events {
             chunk.push(b'\n');
         }
         let Some(Finish { more, coverage }) = finish else { return Ok((chunk, false)) };
         let last = log.last.filter(|_| more);
         let next = last.and_then(|last| next(&self.app.cursors, &self.query, camera, &self.call, last));
+        self.count(&coverage);
+        if self.form == Form::Csv {
+            write_behind(&mut chunk, camera, &coverage, next.as_deref());
+            return Ok((chunk, true));
+        }
         let complete = is_complete(&coverage);
         let end = Ended { camera, complete, coverage: Stretch::all(camera, &coverage), next };
         serde_json::to_writer(&mut chunk, &CameraEnd { camera_end: end })?;
         chunk.push(b'\n');
-        self.count(&coverage);
         Ok((chunk, true))
     }
 
@@ -261,6 +277,11 @@ impl Lines {
     fn last(&self) -> Result<Vec<u8>, BrokenOff> {
         let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
         summary.complete = summary.missing.is_empty();
+        if self.form == Form::Csv {
+            let mut row = Vec::new();
+            table::write_end(&mut row, summary.complete, &*summary);
+            return Ok(row);
+        }
         let mut line = serde_json::to_vec(&End { end: &summary })?;
         line.push(b'\n');
         Ok(line)

@@ -87,7 +87,7 @@ pub struct Stretch<'a> {
 /// A page as the JSON of a [`List`], whose events have been written already.
 pub(super) fn list(camera: &CameraId, page: Page, next: Option<String>) -> serde_json::Result<Vec<u8>> {
     let coverage = Stretch::all(camera, &page.coverage);
-    end(page.events.into_json(), next, is_complete(&page.coverage), &coverage)
+    end(page.events.into_bytes(), next, is_complete(&page.coverage), &coverage)
 }
 
 /// A page of many cameras, whose events are these.
