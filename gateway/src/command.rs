@@ -13,6 +13,7 @@ mod keys;
 mod offline;
 mod open_files;
 mod output;
+mod progress;
 mod serve;
 mod settings;
 mod stop;
@@ -54,7 +55,7 @@ pub(crate) enum Command {
     /// List, show, add, change and remove cameras
     #[command(subcommand)]
     Cameras(cameras::Cameras),
-    /// Read the log of one or more cameras
+    /// Read the log of one camera, of several, or of all
     Events(events::Events),
     /// Check the options of `serve` and show what holds
     CheckConfig(Box<Config>),

@@ -22,6 +22,18 @@ impl Client {
         name: &str,
         limit: usize,
     ) -> Result<Value, ClientError> {
+        self.list_telling(path, query, name, limit, |_| ()).await
+    }
+
+    /// The same, and tells how many items there are so far whenever a page is read behind which there is another one.
+    pub(crate) async fn list_telling(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        name: &str,
+        limit: usize,
+        mut tell: impl FnMut(usize),
+    ) -> Result<Value, ClientError> {
         let limit = limit.min(MOST);
         let mut whole = Value::Null;
         let mut cursor = None;
@@ -40,6 +52,7 @@ impl Client {
             if got == 0 || cursor.is_none() || items(&whole, name) >= limit {
                 return Ok(whole);
             }
+            tell(items(&whole, name));
         }
     }
 }

@@ -1,22 +1,20 @@
-//! `oriel events`: the log of one or more cameras.
+//! `oriel events`: the log of one camera, of several, or of all.
 
-mod merge;
+use std::{collections::HashSet, env};
 
-use futures_util::{StreamExt, stream};
+use oriel_gateway::{csv, events::table};
 use oriel_proto::CameraId;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Failure,
     failure::say,
-    output::{print, print_json},
-    table::{Column, print_list},
-    text::csv_line,
+    output::{is_terminal, print_bytes, print_json},
+    progress::Progress,
+    table::{Color, Column, Look, print_list_as},
+    text::{Zone, visible},
 };
-use crate::client::{Client, ClientError, ClientOptions};
-
-/// How many cameras are asked at once.
-const AT_ONCE: usize = 16;
+use crate::client::{Client, ClientOptions};
 
 const COLUMNS: &[Column] = &[
     ("AT", "/at"),
@@ -26,14 +24,15 @@ const COLUMNS: &[Column] = &[
     ("DESCRIPTION", "/description"),
 ];
 
-const CSV: [&str; 8] = ["id", "camera", "at", "received_at", "kind", "severity", "description", "data"];
-
 /// Options of `oriel events`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Events {
-    /// The cameras
-    #[arg(required = true, value_name = "CAMERA")]
+    /// The cameras [default: all that the key may see]
+    #[arg(value_name = "CAMERA")]
     cameras: Vec<CameraId>,
+    /// Only cameras with this tag; may be repeated
+    #[arg(long)]
+    tag: Vec<String>,
     /// The earliest time: 2026-11-22T08:00:00Z, -15m, -2h, -7d
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
@@ -49,7 +48,7 @@ pub(crate) struct Events {
     /// Only those whose description contains this
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
-    /// Who answers: what the gateway keeps and the camera for the rest, or one of them alone
+    /// Who answers: what the gateway keeps and the camera for the rest, or, for one camera, one of them alone
     #[arg(long, value_enum, default_value_t = Source::Auto)]
     source: Source,
     /// Newest first or oldest first
@@ -58,10 +57,16 @@ pub(crate) struct Events {
     /// The most events, of all cameras together
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     limit: u32,
+    /// Show times in UTC, not in the zone of this machine; JSON and CSV have them in UTC always
+    #[arg(long)]
+    utc: bool,
+    /// Where to use colours: auto is on a terminal; nowhere if NO_COLOR is set
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
+    color: When,
     /// Print JSON
     #[arg(long, conflicts_with = "csv")]
     json: bool,
-    /// Print CSV
+    /// Print CSV, with a row for each stretch of time that nobody can answer for
     #[arg(long)]
     csv: bool,
     #[command(flatten)]
@@ -75,6 +80,17 @@ pub(crate) enum Order {
     Asc,
     /// Newest first.
     Desc,
+}
+
+/// Where colours are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal.
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
 }
 
 /// Who answers.
@@ -98,30 +114,31 @@ impl Source {
     }
 }
 
-/// What one camera answered.
-type Answered = (CameraId, Result<Value, ClientError>);
-
 impl Events {
     pub(super) async fn run(mut self) -> Result<(), Failure> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         self.cameras.retain(|camera| seen.insert(camera.clone()));
-        let client = Client::new(&self.client)?;
-        let query = self.query();
-        let ask = |camera: CameraId| {
-            let (client, query) = (&client, &query);
-            async move {
-                let path = ["cameras", camera.as_str(), "events"];
-                let answer = client.list(&path, query, "events", self.limit as usize).await;
-                (camera, answer)
-            }
-        };
-        let mut answers: Vec<Answered> =
-            stream::iter(self.cameras.clone()).map(ask).buffered(AT_ONCE).collect().await;
-        if let [(_, answer)] = &mut answers[..] {
-            let only = std::mem::replace(answer, Ok(Value::Null))?;
-            return self.write(&only);
+        let only = self.only();
+        if self.source != Source::Auto && only.is_none() {
+            return Err(Failure::usage(
+                "--source store and --source camera are about one camera: name one, without --tag",
+            ));
         }
-        self.write_merged(answers)
+        let path = only.map_or(vec!["events"], |camera| vec!["cameras", camera, "events"]);
+        let client = Client::new(&self.client)?;
+        let mut progress = Progress::of("events");
+        let tell = |count| progress.tell(count);
+        let list = client.list_telling(&path, &self.query(), "events", self.limit as usize, tell).await;
+        drop(progress);
+        self.write(&list?)
+    }
+
+    /// The one camera that is asked, if it is one.
+    fn only(&self) -> Option<&str> {
+        match &self.cameras[..] {
+            [camera] if self.tag.is_empty() => Some(camera.as_str()),
+            _ => None,
+        }
     }
 
     fn query(&self) -> Vec<(&'static str, String)> {
@@ -138,23 +155,12 @@ impl Events {
         query.extend(once.into_iter().filter_map(|(name, value)| value.clone().map(|value| (name, value))));
         query.extend(self.kind.iter().map(|kind| ("kind", kind.clone())));
         query.extend(self.severity.iter().map(|severity| ("severity", severity.clone())));
+        if self.only().is_none() {
+            let cameras: Vec<_> = self.cameras.iter().map(CameraId::as_str).collect();
+            query.extend(Some(("camera", cameras.join(","))).filter(|_| !cameras.is_empty()));
+            query.extend(self.tag.iter().map(|tag| ("tag", tag.clone())));
+        }
         query
-    }
-
-    /// Writes what came, names the cameras that failed, and fails when any did.
-    fn write_merged(&self, answers: Vec<Answered>) -> Result<(), Failure> {
-        let asked = answers.len();
-        let mut failed = Vec::new();
-        for (camera, answer) in &answers {
-            if let Err(error) = answer {
-                say(&format!("oriel: {camera}: {error}"));
-                failed.push(error.clone());
-            }
-        }
-        if failed.len() < asked {
-            self.write(&merge::merged(answers, self.order, self.limit as usize))?;
-        }
-        if failed.is_empty() { Ok(()) } else { Err(Failure::of_cameras(&failed, asked)) }
     }
 
     fn write(&self, list: &Value) -> Result<(), Failure> {
@@ -162,33 +168,79 @@ impl Events {
             return print_json(list);
         }
         if self.csv {
-            print(&csv(&list["events"]))?;
+            print_bytes(&rows(list, self.only().unwrap_or_default()))?;
         } else {
-            print_list("events", COLUMNS, &list["events"])?;
+            print_list_as(self.look(), "events", COLUMNS, &list["events"])?;
         }
-        say_missing(list);
+        self.say_missing(list);
         Ok(())
     }
-}
 
-/// Says on standard error which stretches of time nothing is known of.
-fn say_missing(list: &Value) {
-    for stretch in list["coverage"].as_array().into_iter().flatten() {
-        let Some(why) = stretch["missing"].as_str() else { continue };
-        let text = |name: &str| super::text::local_time(stretch[name].as_str().unwrap_or("?"));
-        say(&format!("missing: {} from {} to {}: {why}", text("camera"), text("from"), text("to")));
+    fn zone(&self) -> Zone {
+        if self.utc { Zone::Utc } else { Zone::Local }
+    }
+
+    fn look(&self) -> Look {
+        let is_wanted = match self.color {
+            When::Auto => is_terminal(),
+            When::Always => true,
+            When::Never => false,
+        };
+        let may = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Look { zone: self.zone(), paint: (is_wanted && may).then_some(paint) }
+    }
+
+    /// Says on standard error which stretches of time nothing is known of.
+    fn say_missing(&self, list: &Value) {
+        for (camera, from, to, why) in missing(list) {
+            let show = |time| self.zone().show(time);
+            let from = from.map_or("the beginning".into(), show);
+            say(&format!("missing: {camera} from {from} to {}: {why}", show(to)));
+        }
     }
 }
 
-fn csv(events: &Value) -> String {
-    let mut text = csv_line(&CSV);
-    for event in events.as_array().into_iter().flatten() {
-        let cells = CSV.map(|name| match &event[name] {
+/// The colour of a cell of the list: what went wrong stands out.
+fn paint(column: &str, text: &str) -> Option<Color> {
+    match (column, text) {
+        ("/severity", "error" | "critical") => Some(Color::Red),
+        ("/severity", "warning") | ("/kind", "offline") => Some(Color::Yellow),
+        ("/kind", "online") => Some(Color::Green),
+        ("/kind", _) => Some(Color::Cyan),
+        _ => None,
+    }
+}
+
+/// The stretches of time that nobody answers for: whose, from when, to when, and why.
+fn missing(list: &Value) -> impl Iterator<Item = (&str, Option<&str>, &str, &str)> {
+    let coverage = list["coverage"].as_array().into_iter().flatten();
+    coverage.filter_map(|stretch| {
+        let text = |name: &str| stretch[name].as_str();
+        Some((text("camera")?, text("from"), text("to")?, text("missing")?))
+    })
+}
+
+/// The list as the gateway's own CSV; `camera` is the one whose it is.
+fn rows(list: &Value, camera: &str) -> Vec<u8> {
+    let mut text = Vec::new();
+    table::write_head(&mut text);
+    let is_terminal = is_terminal();
+    for event in list["events"].as_array().into_iter().flatten() {
+        let cells = table::COLUMNS.map(|name| match &event[name] {
             Value::Null => String::new(),
+            Value::String(text) if is_terminal => visible(text).into_owned(),
             Value::String(text) => text.clone(),
             other => other.to_string(),
         });
-        text.push_str(&csv_line(&cells.each_ref().map(String::as_str)));
+        csv::line(&mut text, &cells.each_ref().map(String::as_str));
     }
+    for (camera, from, to, why) in missing(list) {
+        table::write_missing(&mut text, camera, from, to, why);
+    }
+    if let Some(next) = list["next"].as_str() {
+        table::write_more(&mut text, camera, next);
+    }
+    let complete = list["complete"] == true;
+    table::write_end(&mut text, complete, &json!({"complete": complete}));
     text
 }

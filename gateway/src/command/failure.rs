@@ -29,16 +29,6 @@ pub(crate) enum Failure {
     /// The gateway cannot start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// Some of several cameras did not answer; each was named before.
-    #[error("{failed} of {asked} cameras did not answer")]
-    Cameras {
-        /// How many did not.
-        failed: usize,
-        /// How many were asked.
-        asked: usize,
-        /// The exit code that stands for all of their reasons.
-        code: u8,
-    },
     /// Standard output takes no more.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
@@ -97,19 +87,10 @@ impl Failure {
             | Self::Config(_)
             | Self::Access(AccessError::Invalid(_)) => USAGE,
             Self::Client(error) => client_code(error),
-            Self::Cameras { code, .. } => *code,
             Self::Access(_) | Self::Start(_) | Self::Output(_) | Self::File { .. } | Self::Runtime(_) => {
                 OTHER
             }
         }
-    }
-
-    /// Several cameras failed: their common code, or 1 when they failed for different reasons.
-    pub(crate) fn of_cameras(errors: &[ClientError], asked: usize) -> Self {
-        let mut codes = errors.iter().map(client_code);
-        let first = codes.next().unwrap_or(OTHER);
-        let code = if codes.all(|code| code == first) { first } else { OTHER };
-        Self::Cameras { failed: errors.len(), asked, code }
     }
 }
 

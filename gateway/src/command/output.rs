@@ -11,12 +11,17 @@ use serde_json::Value;
 
 use super::Failure;
 
-/// Writes `text` as it is.
-pub(super) fn print(text: &str) -> Result<(), Failure> {
+/// Writes bytes as they are.
+pub(super) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(bytes)?;
     out.flush()?;
     Ok(())
+}
+
+/// Writes `text` as it is.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    print_bytes(text.as_bytes())
 }
 
 /// Writes one line.

@@ -2,32 +2,65 @@
 
 use std::io::IsTerminal;
 
-use comfy_table::{ContentArrangement, Table, presets};
+pub(super) use comfy_table::Color;
+use comfy_table::{Cell, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use super::{
     Failure,
     failure::say,
     output::print_line,
-    text::{local_time, visible},
+    text::{Zone, visible},
 };
 
 /// A column: its head, and where in an item its cell stands (a JSON pointer).
 pub(super) type Column = (&'static str, &'static str);
 
+/// How a list is shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    /// Where its times are shown.
+    pub(super) zone: Zone,
+    /// The colour of a cell, by its column's pointer and its text; none when nothing is coloured.
+    pub(super) paint: Option<fn(&str, &str) -> Option<Color>>,
+}
+
 /// Writes a list with one row per item of `items`, or that there are no `what`.
 pub(super) fn print_list(what: &str, columns: &[Column], items: &Value) -> Result<(), Failure> {
+    print_list_as(Look { zone: Zone::Local, paint: None }, what, columns, items)
+}
+
+/// The same with another look.
+pub(super) fn print_list_as(
+    look: Look,
+    what: &str,
+    columns: &[Column],
+    items: &Value,
+) -> Result<(), Failure> {
     let items = items.as_array().map(Vec::as_slice).unwrap_or_default();
     if items.is_empty() {
         say(&format!("no {what}"));
         return Ok(());
     }
     let mut table = empty();
+    if look.paint.is_some() {
+        table.enforce_styling();
+    }
     table.set_header(columns.iter().map(|(head, _)| *head));
     for item in items {
-        table.add_row(columns.iter().map(|(_, pointer)| item.pointer(pointer).map(cell).unwrap_or_default()));
+        table.add_row(columns.iter().map(|(_, pointer)| painted(look, pointer, item.pointer(pointer))));
     }
     print_line(&table.trim_fmt())
+}
+
+fn painted(look: Look, pointer: &str, value: Option<&Value>) -> Cell {
+    let text = value.map(|value| cell(value, look.zone)).unwrap_or_default();
+    let color = look.paint.and_then(|paint| paint(pointer, &text));
+    let cell = Cell::new(text);
+    match color {
+        Some(color) => cell.fg(color),
+        None => cell,
+    }
 }
 
 /// Writes one thing with one row per fact, those inside a fact by their path.
@@ -46,7 +79,7 @@ fn add_facts(table: &mut Table, name: &str, value: &Value) {
             }
         }
         value => {
-            table.add_row([visible(name).into_owned(), cell(value)]);
+            table.add_row([visible(name).into_owned(), cell(value, Zone::Local)]);
         }
     }
 }
@@ -63,13 +96,13 @@ fn empty() -> Table {
 }
 
 /// A value as people read it.
-fn cell(value: &Value) -> String {
+fn cell(value: &Value, zone: Zone) -> String {
     let text = match value {
         Value::Null => "-".into(),
         Value::Bool(true) => "yes".into(),
         Value::Bool(false) => "no".into(),
-        Value::String(text) => local_time(text),
-        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(" "),
+        Value::String(text) => zone.show(text),
+        Value::Array(items) => items.iter().map(|item| cell(item, zone)).collect::<Vec<_>>().join(" "),
         Value::Number(_) | Value::Object(_) => value.to_string(),
     };
     visible(&text).into_owned()

@@ -1,4 +1,4 @@
-//! Text from outside made fit for terminals, CSV files and people.
+//! Text from outside made fit for terminals and people.
 
 use std::borrow::Cow;
 
@@ -26,24 +26,29 @@ fn is_hidden(char: char) -> bool {
         || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// One line of CSV, after RFC 4180; a cell that a spreadsheet would run as a formula gets a leading `'`.
-pub(super) fn csv_line(cells: &[&str]) -> String {
-    let cells: Vec<_> = cells.iter().map(|cell| csv_cell(cell)).collect();
-    format!("{}\r\n", cells.join(","))
+/// Where times are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Zone {
+    /// In the zone of this machine.
+    Local,
+    /// In UTC, which they say.
+    Utc,
 }
 
-fn csv_cell(cell: &str) -> String {
-    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let cell = if formula { format!("'{cell}") } else { cell.to_owned() };
-    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+impl Zone {
+    /// A time of the API in this zone; anything else stays as it came.
+    pub(super) fn show(self, text: &str) -> String {
+        match (text.parse::<Timestamp>(), self) {
+            (Ok(time), Self::Local) => in_zone(time, TimeZone::system()),
+            (Ok(time), Self::Utc) => in_zone(time, TimeZone::UTC) + "Z",
+            (Err(_), _) => text.to_owned(),
+        }
+    }
 }
 
 /// A time of the API in the zone of this machine; anything else stays as it came.
 pub(super) fn local_time(text: &str) -> String {
-    match text.parse::<Timestamp>() {
-        Ok(time) => in_zone(time, TimeZone::system()),
-        Err(_) => text.to_owned(),
-    }
+    Zone::Local.show(text)
 }
 
 fn in_zone(time: Timestamp, zone: TimeZone) -> String {
@@ -62,16 +67,11 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_is_never_a_formula() {
-        assert_eq!(csv_line(&["=1+1", "+a", "-b", "@c", "d"]), "'=1+1,'+a,'-b,'@c,d\r\n");
-        assert_eq!(csv_line(&["a,b", "say \"hi\"", "=x,y"]), "\"a,b\",\"say \"\"hi\"\"\",\"'=x,y\"\r\n");
-    }
-
-    #[test]
     fn people_read_times_in_their_own_zone() {
         let time: Timestamp = "2026-11-22T08:15:30.123456Z".parse().unwrap();
         let zone = TimeZone::fixed(jiff::tz::offset(-5));
         assert_eq!(in_zone(time, zone), "2026-11-22 03:15:30");
         assert_eq!(local_time("never"), "never");
+        assert_eq!(Zone::Utc.show("2026-11-22T03:15:30-05:00"), "2026-11-22 08:15:30Z");
     }
 }

@@ -9,7 +9,7 @@ use super::run::{command, finish, oriel};
 #[test]
 fn wrong_usage_is_one_line_and_exit_code_2() {
     for (args, part) in [
-        (&["events"][..], "<CAMERA>"),
+        (&["events", "--source", "camera"][..], "are about one camera"),
         (&["events", "porch", "--kindd", "x"], "similar argument exists: '--kind'"),
         (&["events", "Porch"], "not a camera id"),
         (&["events", "porch", "--follow"], "--follow"),
