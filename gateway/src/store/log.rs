@@ -2,6 +2,7 @@
 //!
 //! A log belongs to a camera until that is removed; what is left of it then goes step by step ([`Store::expire`]).
 
+mod arrival;
 mod epoch;
 mod posted;
 mod presence;
@@ -23,7 +24,9 @@ use serde::{
     de::{SeqAccess, Visitor},
 };
 
+pub(super) use self::arrival::newest as newest_arrival;
 pub use self::{
+    arrival::{Arrival, Arrivals, Arrived, HistoryStart},
     posted::{Posted, PostedEntry},
     presence::Presence,
     read::{Extent, Held, KeptEvent, Read},
@@ -76,6 +79,9 @@ pub struct Batch {
     pub next: Seq,
     /// Everything written up to this time is below `next`.
     pub as_of: Timestamp,
+    /// Whether they are sent only because somebody follows, of a log that is left on its device: then nothing is said of what lies
+    /// before them, and they may be held without it.
+    pub ahead: bool,
 }
 
 /// An event with what is written down beside it.
@@ -145,7 +151,7 @@ pub enum Kept {
     UpTo {
         /// The epoch.
         epoch: Epoch,
-        /// The last number of that, 0 for none.
+        /// The last number of that, 0 for none; of a batch that is held ahead of what lies before it, its own last number.
         acked: Seq,
         /// Events that are new.
         stored: u64,

@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0003_vc.sql"),
     include_str!("../../migrations/0004_present.sql"),
     include_str!("../../migrations/0005_cursors.sql"),
+    include_str!("../../migrations/0006_following.sql"),
 ];
 
 /// Applies what is missing in one transaction; refuses a database that is newer than the program and leaves it as it is.

@@ -1,5 +1,6 @@
 //! The store's promises.
 
+mod arrivals;
 mod cameras;
 mod claims;
 mod logs;

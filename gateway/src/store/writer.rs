@@ -4,12 +4,12 @@ use std::{fmt, sync::Arc, thread, time::Duration};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, timeout},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::StoreError;
+use super::{Arrival, StoreError, log};
 
 /// Jobs that may wait; one more makes its caller wait for room.
 const QUEUE: usize = 1024;
@@ -37,6 +37,8 @@ enum Command {
 #[derive(Clone)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Command>,
+    /// The last event that is on disk.
+    pub(super) arrived: watch::Receiver<Arrival>,
     ended: CancellationToken,
 }
 
@@ -53,16 +55,17 @@ impl Writer {
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
         let version = data_version(&connection).unwrap_or_default();
-        let work = Work { connection, version, jobs, _ended: guard };
+        let (arrived_tx, arrived) = watch::channel(log::newest_arrival(&connection)?);
+        let work = Work { connection, version, jobs, arrived_tx, _ended: guard };
         // Inside a simulation no real thread is waited for.
         #[cfg(feature = "sim")]
         if turmoil::in_simulation() {
             tokio::spawn(work.run_as_task());
-            return Ok(Self { queue, ended });
+            return Ok(Self { queue, arrived, ended });
         }
         let named = thread::Builder::new().name("store-writer".into());
         named.spawn(|| work.run()).map_err(|e| StoreError::Thread(Arc::new(e)))?;
-        Ok(Self { queue, ended })
+        Ok(Self { queue, arrived, ended })
     }
 
     /// Does `work` in a transaction and, once it is on disk, `after`, even when the caller has gone meanwhile.
@@ -114,6 +117,7 @@ struct Work {
     connection: Connection,
     version: i64,
     jobs: mpsc::Receiver<Command>,
+    arrived_tx: watch::Sender<Arrival>,
     _ended: DropGuard,
 }
 
@@ -136,7 +140,7 @@ impl Work {
         let mut next = Some(command);
         while let Some(command) = next.take() {
             match command {
-                Command::Work(job) => next = commit_together(&mut self.connection, job, &mut self.jobs),
+                Command::Work(job) => next = self.commit_together(job),
                 Command::Changed(answer_tx) => {
                     let changed = |now| std::mem::replace(&mut self.version, now) != now;
                     let _ = answer_tx.send(data_version(&self.connection).map(changed));
@@ -146,43 +150,44 @@ impl Work {
             }
         }
     }
-}
 
-/// Does `job` and the jobs waiting behind it in one transaction; gives back a command that is not a job.
-fn commit_together(
-    connection: &mut Connection,
-    job: Job,
-    jobs: &mut mpsc::Receiver<Command>,
-) -> Option<Command> {
-    let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
-        Ok(transaction) => transaction,
-        Err(error) => {
-            job(Err(error.into()))(Ok(()));
-            return None;
-        }
-    };
-    let start = Instant::now();
-    let mut answers = vec![job(Ok(&transaction))];
-    let mut other = None;
-    // A full disk can end the transaction from inside: then nothing more may join it.
-    while answers.len() < GROUP && start.elapsed() < GROUP_WITHIN && !transaction.is_autocommit() {
-        match jobs.try_recv() {
-            Ok(Command::Work(job)) => answers.push(job(Ok(&transaction))),
-            Ok(command) => {
-                other = Some(command);
-                break;
+    /// Does `job` and the jobs waiting behind it in one transaction; gives back a command that is not a job.
+    fn commit_together(&mut self, job: Job) -> Option<Command> {
+        let Self { connection, jobs, arrived_tx, .. } = self;
+        let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+            Ok(transaction) => transaction,
+            Err(error) => {
+                job(Err(error.into()))(Ok(()));
+                return None;
             }
-            Err(_) => break,
+        };
+        let start = Instant::now();
+        let mut answers = vec![job(Ok(&transaction))];
+        let mut other = None;
+        // A full disk can end the transaction from inside: then nothing more may join it.
+        while answers.len() < GROUP && start.elapsed() < GROUP_WITHIN && !transaction.is_autocommit() {
+            match jobs.try_recv() {
+                Ok(Command::Work(job)) => answers.push(job(Ok(&transaction))),
+                Ok(command) => {
+                    other = Some(command);
+                    break;
+                }
+                Err(_) => break,
+            }
         }
+        // To commit what has ended would hide from everybody why it did.
+        let ended = transaction.is_autocommit();
+        let arrived = log::newest_arrival(&transaction);
+        let committed =
+            if ended { Err(StoreError::Ended) } else { transaction.commit().map_err(StoreError::from) };
+        if let (Ok(()), Ok(arrived)) = (&committed, arrived) {
+            arrived_tx.send_if_modified(|before| std::mem::replace(before, arrived) != arrived);
+        }
+        for answer in answers {
+            answer(committed.clone());
+        }
+        other
     }
-    // To commit what has ended would hide from everybody why it did.
-    let ended = transaction.is_autocommit();
-    let committed =
-        if ended { Err(StoreError::Ended) } else { transaction.commit().map_err(StoreError::from) };
-    for answer in answers {
-        answer(committed.clone());
-    }
-    other
 }
 
 /// Does `work`; when it fails, only its own changes are taken back.

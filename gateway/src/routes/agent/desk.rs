@@ -263,7 +263,8 @@ impl Parts {
         if let Some(why) = unsound(first, &events, next) {
             return Err(self.unsound(1008, &why));
         }
-        Ok(self.delivery(camera, Content::Events(Batch { epoch, first, events, next, as_of })))
+        let ahead = self.app.registry.told_log(&camera).is_some_and(|told| !told.live);
+        Ok(self.delivery(camera, Content::Events(Batch { epoch, first, events, next, as_of, ahead })))
     }
 
     fn lost(&self, lost: Lost) -> Result<Delivery, Close> {

@@ -32,6 +32,8 @@ pub(super) struct EpochRow {
     /// The highest number, and the latest time, that retention removed.
     pub(super) purged: Seq,
     pub(super) purged_at: Timestamp,
+    /// The highest number that is held beyond `acked`, where nobody knows what lies between; 0 for none.
+    pub(super) ahead: Seq,
 }
 
 /// The end of a stretch that is now held, or known lost.
@@ -44,13 +46,13 @@ pub(super) struct Stretch {
     pub(super) hash: Option<Digest>,
 }
 
-const COLUMNS: &str = "log, id, own, acked, acked_at, hash, next, as_of, purged, purged_at";
+const COLUMNS: &str = "log, id, own, acked, acked_at, hash, next, as_of, purged, purged_at, ahead";
 
 impl EpochRow {
     /// An epoch of which nothing is held yet.
     pub(super) const fn new(log: i64, id: Epoch, own: bool) -> Self {
         let (acked_at, as_of, purged_at) = (Timestamp::MIN, Timestamp::MIN, Timestamp::MIN);
-        Self { log, id, own, acked: 0, acked_at, hash: None, next: 1, as_of, purged: 0, purged_at }
+        Self { log, id, own, acked: 0, acked_at, hash: None, next: 1, as_of, purged: 0, purged_at, ahead: 0 }
     }
 
     /// The epoch as it stands, or a new one.
@@ -71,7 +73,7 @@ impl EpochRow {
     /// Writes down how it stands now.
     pub(super) fn save(&self, db: &Connection) -> Result<(), StoreError> {
         let sql = format!(
-            "INSERT OR REPLACE INTO epochs ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+            "INSERT OR REPLACE INTO epochs ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
         );
         db.prepare_cached(&sql)?.execute(params![
             self.log,
@@ -84,6 +86,7 @@ impl EpochRow {
             self.as_of.as_micros(),
             signed(self.purged),
             self.purged_at.as_micros(),
+            signed(self.ahead),
         ])?;
         Ok(())
     }
@@ -207,5 +210,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<EpochRow> {
         as_of: row::time(row, "as_of")?,
         purged: unsigned(row.get("purged")?),
         purged_at: row::time(row, "purged_at")?,
+        ahead: unsigned(row.get("ahead")?),
     })
 }

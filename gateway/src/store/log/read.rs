@@ -192,7 +192,7 @@ fn wants(filter: &EventFilter, event: &EventView<'_>) -> bool {
     filter.wants(event.kind, event.severity, event.description)
 }
 
-fn kept<'a>(row: &'a Row<'_>) -> rusqlite::Result<KeptEvent<'a>> {
+pub(super) fn kept<'a>(row: &'a Row<'_>) -> rusqlite::Result<KeptEvent<'a>> {
     let data = match row.get_ref("data")? {
         ValueRef::Null => None,
         text => Some(text.as_str()?),

@@ -53,12 +53,16 @@ fn past_their_time(db: &Connection, retention: Retention, now: Timestamp) -> Res
     let last: Option<i64> =
         db.prepare_cached(last)?.query_row(params![STEP, many, old], |row| row.get(0)).optional()?;
     let Some(last) = last else { return Ok(Expired { events: 0, more: false }) };
+    // What is held beyond `acked` its camera has still got.
     db.prepare_cached(
         "UPDATE epochs SET purged = max(purged, g.seq), purged_at = max(purged_at, g.at)
-         FROM (SELECT log, epoch, max(seq) AS seq, max(at) AS at FROM events WHERE arrival <= ?1 GROUP BY log, epoch) AS g
+         FROM (SELECT v.log, v.epoch, max(v.seq) AS seq, max(v.at) AS at
+               FROM events v JOIN epochs e ON e.log = v.log AND e.id = v.epoch
+               WHERE v.arrival <= ?1 AND v.seq <= e.acked GROUP BY v.log, v.epoch) AS g
          WHERE epochs.log = g.log AND epochs.id = g.epoch",
     )?
     .execute([last])?;
+    db.prepare_cached("UPDATE arrivals SET purged = max(purged, ?1)")?.execute([last])?;
     let events = db.prepare_cached("DELETE FROM events WHERE arrival <= ?1")?.execute([last])?;
     Ok(Expired { events: events as u64, more: events as i64 == STEP })
 }

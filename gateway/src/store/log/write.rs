@@ -25,16 +25,21 @@ fn keep_events(db: &Connection, log: i64, batch: &Batch, now: Timestamp) -> Resu
     if epoch.own {
         return Ok(conflict);
     }
-    if batch.first > epoch.acked + 1 {
+    if batch.first > epoch.acked + 1 && !batch.ahead {
         return Ok(Kept::Gap { epoch: epoch.id });
     }
     let NewEvents(events) = &batch.events;
     let mut fresh = Vec::with_capacity(events.len());
     for (seq, new) in (batch.first..).zip(events) {
-        if seq > epoch.acked {
-            fresh.push((seq, new));
-        } else if !is_same(db, &epoch, seq, new)? {
-            return Ok(conflict);
+        let known = match seq {
+            _ if seq <= epoch.acked => Some(is_same(db, &epoch, seq, new)?),
+            _ if seq <= epoch.ahead => compare(db, log, EventId { epoch: epoch.id, seq }, new)?,
+            _ => None,
+        };
+        match known {
+            None => fresh.push((seq, new)),
+            Some(true) => {}
+            Some(false) => return Ok(conflict),
         }
     }
     let mut stored = 0;
@@ -45,14 +50,20 @@ fn keep_events(db: &Connection, log: i64, batch: &Batch, now: Timestamp) -> Resu
             stored += 1;
         }
     }
-    if let Some(last) = events.last() {
-        let seq = batch.first + events.len() as Seq - 1;
-        let last_at = events.iter().map(|new| new.event.at).fold(Timestamp::MIN, Timestamp::max);
-        epoch.cover(Stretch { last: seq, last_at, hash: Some(last.hash) });
-    }
-    epoch.told(batch.next, batch.as_of);
-    epoch.save_sent(db)?;
     let doubled = events.len() as u64 - stored;
+    let end = batch.first + events.len() as Seq - 1;
+    epoch.told(batch.next, batch.as_of);
+    if batch.ahead {
+        // Acknowledged as what came, which frees its agent's window; how far the log is held stays as it is.
+        epoch.ahead = epoch.ahead.max(end);
+        epoch.save_sent(db)?;
+        return Ok(Kept::UpTo { epoch: epoch.id, acked: end, stored, doubled });
+    }
+    if let Some(last) = events.last() {
+        let last_at = events.iter().map(|new| new.event.at).fold(Timestamp::MIN, Timestamp::max);
+        epoch.cover(Stretch { last: end, last_at, hash: Some(last.hash) });
+    }
+    epoch.save_sent(db)?;
     Ok(Kept::UpTo { epoch: epoch.id, acked: epoch.acked, stored, doubled })
 }
 

@@ -81,7 +81,7 @@ impl Logged {
 }
 
 fn batch(epoch: Epoch, first: Seq, events: Vec<Event>, next: Seq) -> Content {
-    Content::Events(Batch { epoch, first, events: events.into(), next, as_of: at(next) })
+    Content::Events(Batch { epoch, first, events: events.into(), next, as_of: at(next), ahead: false })
 }
 
 fn spool(epoch: Epoch, next: Seq) -> SpoolState {
