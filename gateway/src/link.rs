@@ -116,6 +116,11 @@ impl Link {
         self.0.outbox.ack(camera, epoch, seq);
     }
 
+    /// Tells the agent whether somebody follows a camera: then its events are wanted as they are written.
+    pub fn watch(&self, camera: CameraId, on: bool) {
+        self.0.outbox.watch(camera, on);
+    }
+
     /// Tells the agent something that it should know.
     pub fn notice(&self, notice: Notice) {
         self.0.outbox.notice(notice);

@@ -5,6 +5,7 @@
 
 mod awaited;
 mod joined;
+mod watched;
 
 use std::{pin::pin, sync::Arc};
 
@@ -15,8 +16,11 @@ use oriel_proto::{
 };
 use tokio::sync::broadcast;
 
-use self::awaited::Awaited;
-pub use self::joined::{Joined, Offer};
+use self::{awaited::Awaited, watched::Watched};
+pub use self::{
+    joined::{Joined, Offer},
+    watched::Watch,
+};
 use crate::{
     hash::Hashing,
     link::{Close, Link},
@@ -41,6 +45,7 @@ struct Maps {
     /// Announced by somebody who may not serve them.
     refusals: Map<CameraId, Refusal>,
     awaited: Awaited,
+    watched: Watched,
     changes: broadcast::Sender<CameraId>,
 }
 
@@ -110,6 +115,7 @@ impl Default for Registry {
             links: Map::default(),
             refusals: Map::default(),
             awaited: Awaited::default(),
+            watched: Watched::default(),
             changes: broadcast::Sender::new(CHANGES),
         };
         Self(Arc::new(maps))

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 
 use oriel_proto::{
     AgentFrame, CameraId, Epoch, Failure, FailureCode, GatewayFrame, RequestId, Seq,
-    frame::{AgentHealth, Bound, Fail, Feature, Notice, NoticeCode, Upload, Welcome},
+    frame::{AgentHealth, Bound, Fail, Feature, Notice, NoticeCode, Upload, Watch, Welcome},
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -151,7 +151,7 @@ impl<W: Wire> Live<W> {
                 self.say(Some(&camera), code.as_str(), &message);
                 self.handover.settle(&camera);
                 if let Some(uploads) = &mut self.uploads {
-                    uploads.refused(&camera);
+                    uploads.end(&camera);
                 }
                 Ok(())
             }
@@ -174,12 +174,17 @@ impl<W: Wire> Live<W> {
                 if let (Some(uploads), Some(known)) = (&mut self.uploads, find(&self.setup.cameras, &camera))
                 {
                     uploads.acked(&camera, epoch, seq);
-                    self.chores.acknowledge(known, epoch, seq);
+                    // Of a log that is asked for it only says what has come.
+                    if known.config.upload == Upload::Live {
+                        self.chores.acknowledge(known, epoch, seq);
+                    }
                 }
                 self.bounded()
             }
-            // Pictures are not made yet, and events of an `on_demand` camera are asked for.
-            GatewayFrame::Watch(_) => Ok(()),
+            GatewayFrame::Watch(watch) => {
+                self.watch(&watch);
+                Ok(())
+            }
             GatewayFrame::Token { token } => {
                 tracing::info!("the gateway gave a new token; it is used from the next connection on");
                 self.chores.rotate(&self.setup.tokens, token);
@@ -210,6 +215,20 @@ impl<W: Wire> Live<W> {
             self.chores.reconcile(camera, bound.acked);
         }
         self.bounded()
+    }
+
+    /// Somebody follows a camera, or nobody does any more: one whose log is otherwise asked for uploads it meanwhile.
+    fn watch(&mut self, watch: &Watch) {
+        let camera = find(&self.setup.cameras, &watch.camera);
+        let (Some(uploads), Some(camera)) = (&mut self.uploads, camera) else { return };
+        match (&camera.config.upload, watch.on && watch.events) {
+            (Upload::OnDemand, true) => {
+                let ends = camera.spool.states().into_iter();
+                uploads.follow(camera.id(), ends.map(|spool| (spool.epoch, spool.next - 1)));
+            }
+            (Upload::OnDemand, false) => uploads.end(camera.id()),
+            _ => {}
+        }
     }
 
     /// Gives the cameras back: the gateway asks nothing more then, and closes when its open questions are answered.

@@ -43,6 +43,8 @@ struct Place {
     more: bool,
     /// Whether what the gateway holds has still to be compared with the log.
     uncompared: bool,
+    /// Whether only what is written from now on goes up, of a log that is otherwise asked for.
+    followed: bool,
 }
 
 /// The uploads of one connection.
@@ -82,14 +84,24 @@ impl Uploads {
             *last = frame.last.max(*last);
         }
         // With something to compare, the log is read only after it was compared.
-        let place = Place { sent, more: true, uncompared: !acked.is_empty() };
+        let place = Place { sent, more: true, uncompared: !acked.is_empty(), followed: false };
         if self.places.insert(camera.clone(), place).is_none() {
             self.turns.push_back(camera.clone());
         }
     }
 
-    /// A camera is refused.
-    pub(super) fn refused(&mut self, camera: &CameraId) {
+    /// Somebody follows a camera whose log is otherwise asked for: what is written behind these `ends` goes up.
+    pub(super) fn follow(&mut self, camera: &CameraId, ends: impl IntoIterator<Item = (Epoch, Seq)>) {
+        if !self.places.contains_key(camera) {
+            let sent = ends.into_iter().collect();
+            let place = Place { sent, more: true, uncompared: false, followed: true };
+            self.places.insert(camera.clone(), place);
+            self.turns.push_back(camera.clone());
+        }
+    }
+
+    /// A camera is refused, or followed no longer.
+    pub(super) fn end(&mut self, camera: &CameraId) {
         self.places.remove(camera);
         self.turns.retain(|turn| turn != camera);
         self.on_the_way.retain(|sent| sent.camera != *camera);
@@ -148,6 +160,11 @@ impl Uploads {
         };
         let camera = camera.clone();
         let (frame, epoch, last) = match next {
+            Next::Lost(lost) if place.followed => {
+                // Whoever asks for the log is told of it.
+                place.sent.insert(lost.epoch, lost.last);
+                return None;
+            }
             Next::Lost(lost) => {
                 let (epoch, last) = (lost.epoch, lost.last);
                 let (first, from, to, why) = (lost.first, lost.from, lost.to, lost.why);

@@ -11,7 +11,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use oriel_proto::{
     Call, CameraId, Epoch, GatewayFrame, RequestId, Secret, Seq,
-    frame::{Notice, Request},
+    frame::{Notice, Request, Watch},
     limits::{CALLS, CAMERAS_PER_AGENT},
 };
 use tokio::time::Instant;
@@ -64,6 +64,8 @@ struct Control {
     credits: BTreeMap<RequestId, u32>,
     /// How far each epoch of a log is held.
     acks: BTreeMap<(CameraId, Epoch), Seq>,
+    /// Whether somebody follows a camera now.
+    watches: BTreeMap<CameraId, bool>,
     /// The newest of each camera.
     notices: BTreeMap<Option<CameraId>, Notice>,
     cancels: Vec<RequestId>,
@@ -133,6 +135,11 @@ impl Outbox {
             let ack = control.acks.entry((camera, epoch)).or_default();
             *ack = seq.max(*ack);
         });
+    }
+
+    /// Says whether somebody follows a camera, in place of what has not been said yet.
+    pub(super) fn watch(&self, camera: CameraId, on: bool) {
+        self.control(|control| _ = control.watches.insert(camera, on));
     }
 
     /// Tells the agent something, in place of what it has not been told yet about the same camera.
@@ -245,6 +252,9 @@ impl Control {
         }
         if let Some(((camera, epoch), seq)) = self.acks.pop_first() {
             return Some(GatewayFrame::Ack { camera, epoch, seq });
+        }
+        if let Some((camera, on)) = self.watches.pop_first() {
+            return Some(GatewayFrame::Watch(Watch { camera, classes: Vec::new(), events: true, on }));
         }
         if let Some((_, notice)) = self.notices.pop_first() {
             return Some(GatewayFrame::Notice(notice));
