@@ -1,6 +1,7 @@
 //! The gateway's HTTP API as the command line uses it; the only place of the commands that speaks HTTP.
 
 mod error;
+mod messages;
 mod options;
 mod page;
 
@@ -11,6 +12,7 @@ use reqwest::{Certificate, Method, RequestBuilder, Response, Url, header, redire
 use serde_json::Value;
 
 pub(crate) use error::ClientError;
+pub(crate) use messages::Message;
 pub(crate) use options::ClientOptions;
 pub(crate) use page::MOST;
 

@@ -1,5 +1,7 @@
 //! `oriel events`: the log of one camera, of several, or of all.
 
+mod follow;
+
 use std::{collections::HashSet, env};
 
 use oriel_gateway::{csv, events::table};
@@ -11,7 +13,7 @@ use super::{
     failure::say,
     output::{is_terminal, print_bytes, print_json},
     progress::Progress,
-    table::{Color, Column, Look, print_list_as},
+    table::{Color, Column, Look, print_list_as, print_row_as},
     text::{Zone, visible},
 };
 use crate::client::{Client, ClientOptions};
@@ -23,6 +25,9 @@ const COLUMNS: &[Column] = &[
     ("SEVERITY", "/severity"),
     ("DESCRIPTION", "/description"),
 ];
+
+/// The most events of a list unless `--limit` says otherwise.
+const LIMIT: u32 = 100;
 
 /// Options of `oriel events`.
 #[derive(Debug, clap::Args)]
@@ -54,9 +59,12 @@ pub(crate) struct Events {
     /// Newest first or oldest first
     #[arg(long, value_enum, default_value_t = Order::Desc)]
     order: Order,
-    /// The most events, of all cameras together
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    limit: u32,
+    /// The most events, of all cameras together [default: 100, and with --follow no limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    limit: Option<u32>,
+    /// Go on with events as they come; with --from after those that have come since then
+    #[arg(long, short, conflicts_with_all = ["to", "order", "source"])]
+    follow: bool,
     /// Show times in UTC, not in the zone of this machine; JSON and CSV have them in UTC always
     #[arg(long)]
     utc: bool,
@@ -124,13 +132,23 @@ impl Events {
                 "--source store and --source camera are about one camera: name one, without --tag",
             ));
         }
-        let path = only.map_or(vec!["events"], |camera| vec!["cameras", camera, "events"]);
+        if self.follow {
+            return self.follow().await;
+        }
+        let path = self.path();
         let client = Client::new(&self.client)?;
         let mut progress = Progress::of("events");
         let tell = |count| progress.tell(count);
-        let list = client.list_telling(&path, &self.query(), "events", self.limit as usize, tell).await;
+        let list = client
+            .list_telling(&path, &self.query(), "events", self.limit.unwrap_or(LIMIT) as usize, tell)
+            .await;
         drop(progress);
         self.write(&list?)
+    }
+
+    /// Where the log is, below `/v1`.
+    fn path(&self) -> Vec<&str> {
+        self.only().map_or(vec!["events"], |camera| vec!["cameras", camera, "events"])
     }
 
     /// The one camera that is asked, if it is one.
@@ -151,8 +169,14 @@ impl Events {
         if self.source != Source::Auto {
             query.push(("source", self.source.as_str().to_owned()));
         }
-        let once = [("from", &self.from), ("to", &self.to), ("q", &self.q)];
-        query.extend(once.into_iter().filter_map(|(name, value)| value.clone().map(|value| (name, value))));
+        query.extend(self.filters());
+        query
+    }
+
+    /// What a list and following have in common.
+    fn filters(&self) -> Vec<(&'static str, String)> {
+        let once = [("from", &self.from), ("to", &self.to), ("q", &self.q)].into_iter();
+        let mut query: Vec<_> = once.filter_map(|(name, value)| Some((name, value.clone()?))).collect();
         query.extend(self.kind.iter().map(|kind| ("kind", kind.clone())));
         query.extend(self.severity.iter().map(|severity| ("severity", severity.clone())));
         if self.only().is_none() {
@@ -224,15 +248,8 @@ fn missing(list: &Value) -> impl Iterator<Item = (&str, Option<&str>, &str, &str
 fn rows(list: &Value, camera: &str) -> Vec<u8> {
     let mut text = Vec::new();
     table::write_head(&mut text);
-    let is_terminal = is_terminal();
     for event in list["events"].as_array().into_iter().flatten() {
-        let cells = table::COLUMNS.map(|name| match &event[name] {
-            Value::Null => String::new(),
-            Value::String(text) if is_terminal => visible(text).into_owned(),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        });
-        csv::line(&mut text, &cells.each_ref().map(String::as_str));
+        write_row(&mut text, event);
     }
     for (camera, from, to, why) in missing(list) {
         table::write_missing(&mut text, camera, from, to, why);
@@ -243,4 +260,15 @@ fn rows(list: &Value, camera: &str) -> Vec<u8> {
     let complete = list["complete"] == true;
     table::write_end(&mut text, complete, &json!({"complete": complete}));
     text
+}
+
+/// An event as a row of CSV.
+fn write_row(text: &mut Vec<u8>, event: &Value) {
+    let cells = table::COLUMNS.map(|name| match &event[name] {
+        Value::Null => String::new(),
+        Value::String(text) if is_terminal() => visible(text).into_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    });
+    csv::line(text, &cells.each_ref().map(String::as_str));
 }

@@ -53,6 +53,17 @@ pub(super) fn print_list_as(
     print_line(&table.trim_fmt())
 }
 
+/// Writes one item of a list that is not known whole yet.
+pub(super) fn print_row_as(look: Look, columns: &[Column], item: &Value) -> Result<(), Failure> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    if look.paint.is_some() {
+        table.enforce_styling();
+    }
+    table.add_row(columns.iter().map(|(_, pointer)| painted(look, pointer, item.pointer(pointer))));
+    print_line(&table.trim_fmt())
+}
+
 fn painted(look: Look, pointer: &str, value: Option<&Value>) -> Cell {
     let text = value.map(|value| cell(value, look.zone)).unwrap_or_default();
     let color = look.paint.and_then(|paint| paint(pointer, &text));

@@ -12,7 +12,7 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
         (&["events", "--source", "camera"][..], "are about one camera"),
         (&["events", "porch", "--kindd", "x"], "similar argument exists: '--kind'"),
         (&["events", "Porch"], "not a camera id"),
-        (&["events", "porch", "--follow"], "--follow"),
+        (&["events", "porch", "--follow", "--order", "asc"], "cannot be used with"),
         (&["keys", "add", "--role", "boss"], "not a role"),
         (&["enroll"], "--camera"),
         (&["cameras", "list"], "no key given"),
