@@ -3,11 +3,13 @@
 
 mod camera;
 mod coverage;
+mod following;
 mod gathered;
 mod merge;
 mod merged;
 mod stored;
 pub mod table;
+mod tail;
 pub mod text;
 
 use std::{sync::Arc, time::Duration};
@@ -18,13 +20,16 @@ use tokio::time::{Instant, timeout_at};
 pub use self::{
     camera::EventStream,
     coverage::{Coverage, CoveredBy, is_complete},
+    following::{Begin, Bookmark, Came, FollowError, Following},
     gathered::{Gathered, Whole},
     merged::MergedLog,
     stored::{Finish, StoredLog},
+    tail::Followed,
 };
 use self::{
     camera::{Answer, CameraPage, gather},
     coverage::Beyond,
+    tail::Tail,
     text::{Form, Text},
 };
 use crate::{
@@ -47,6 +52,7 @@ pub struct Events {
     store: Store,
     /// Pages that somebody waits for.
     open: Shared<(CameraId, EventsCall), Answer>,
+    tail: Tail,
 }
 
 /// One page of a log.
@@ -86,7 +92,8 @@ impl Events {
     /// The logs that `relay` reaches, and those that `store` keeps.
     pub fn new(relay: Relay, registry: Registry, store: Store) -> Self {
         let open = Shared::new(relay.metrics().calls_joined.clone());
-        Self { relay, registry, store, open }
+        let tail = Tail::new(store.clone());
+        Self { relay, registry, store, open, tail }
     }
 
     /// One page of all that can be told of a camera's log: what is kept, and from the camera what is not. The caller's access must have

@@ -233,6 +233,7 @@ impl Gateway {
         let hangups = self.hangups.take();
         let app = &self.app;
         app.tasks.spawn(tick(Arc::clone(app)));
+        app.tasks.spawn(app.events.clone().read_ahead(app.stopping.clone()));
         app.tasks.spawn(expire(Arc::clone(app), self.store.clone(), self.retention()));
         // Not among the tasks: it ends after them.
         let ingest = AbortOnDropHandle::new(tokio::spawn(app.ingest.clone().run()));

@@ -88,7 +88,8 @@ async fn lines_of_each_camera_end_by_themselves_and_the_last_one_sums_up() {
         events.iter().map(|event| event["description"].clone()).collect::<Vec<_>>(),
         ["porch 1", "porch 2"]
     );
-    assert_eq!(end, json!({"complete": false, "cameras": 2, "missing": {"camera_offline": 1}}));
+    assert_eq!((&end["complete"], &end["cameras"]), (&json!(false), &json!(2)));
+    assert_eq!(end["missing"], json!({"camera_offline": 1}));
     assert_eq!((&ends["porch"]["complete"], &ends["attic"]["complete"]), (&json!(true), &json!(false)));
     assert_eq!(ends["attic"]["coverage"][0]["missing"], "camera_offline");
     // The cursor is one of that camera alone.

@@ -43,7 +43,8 @@ async fn a_search_that_gave_up_is_never_called_complete() {
     let path = format!("{path}&cursor={}", first["next"].as_str().unwrap());
     let second = gateway.get(&path).await.expect(200).json();
     let unknown = json!([{"camera": "porch", "from": from, "to": at, "missing": "search_limit"}]);
-    assert_eq!(second, json!({"events": [], "next": null, "complete": false, "coverage": unknown}));
+    assert_eq!((&second["events"], &second["next"]), (&json!([]), &json!(null)));
+    assert_eq!((&second["complete"], &second["coverage"]), (&json!(false), &unknown));
 }
 
 #[tokio::test]

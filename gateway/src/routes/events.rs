@@ -1,11 +1,12 @@
 //! `GET /v1/cameras/{id}/events`: a camera's log from what is kept here and from the camera itself: a page as JSON, or all of it line
 //! by line or as a table.
 
+pub(super) mod follow;
 mod lines;
 pub mod many;
 mod view;
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use oriel_proto::{
     CameraId, Kind, Severity,
@@ -20,8 +21,11 @@ use warp::{
     reply::Response,
 };
 
-use self::lines::{Lines, Log};
 pub use self::view::{Event, List, Stretch};
+use self::{
+    follow::Whom,
+    lines::{Asked, Lines, Log},
+};
 use super::{App, Cursors, inbound::Inbound, page, query::Query, reply};
 use crate::{
     access::{AccessError, Viewer},
@@ -40,8 +44,20 @@ const LONGEST_TEXT: usize = 256;
 const MOST_WORDS: usize = 32;
 
 /// The parameters of an event list.
-const KNOWN: &[&str] =
-    &["from", "to", "kind", "severity", "q", "order", "limit", "cursor", "source", "timeout", "wait_online"];
+const KNOWN: &[&str] = &[
+    "from",
+    "to",
+    "kind",
+    "severity",
+    "q",
+    "order",
+    "limit",
+    "cursor",
+    "source",
+    "timeout",
+    "wait_online",
+    "follow",
+];
 
 /// The resolved range that a cursor keeps, so that `-15m` means the same on every page, and the last row.
 type Place = (Option<i64>, Option<i64>, Position);
@@ -60,8 +76,10 @@ type Place = (Option<i64>, Option<i64>, Position);
         ("source" = Option<String>, Query, description = "auto (default): what is kept here, and the camera for what is not; store: what is kept here; camera: the camera itself"),
         ("timeout" = Option<String>, Query, description = "How long the camera may take to begin its answer: 100ms to 60s, 10s by default"),
         ("wait_online" = Option<String>, Query, description = "How long to wait for an offline camera before asking it: 0s to 60s, 0s by default"),
-        ("accept" = Option<String>, Header, description = "application/x-ndjson streams one event a line; the last line is {\"end\": {\"complete\", \"coverage\", \"next\"}}. text/csv streams one event a row; behind them stands a row of the kind missing for each stretch of time that nobody can answer for, one of the kind more if there are more events than the limit, and as the last row one of the kind end. An answer without its last line or row broke off.")),
-    responses((status = 200, description = "A page of the log, or its events line by line or as a table", content((List = "application/json"), (String = "application/x-ndjson"), (String = "text/csv"))),
+        ("follow" = Option<String>, Query, description = "With text/event-stream: events that come from here on, as a list's `follow` or a message's id says; without it, and without `from`, from now on"),
+        ("last-event-id" = Option<String>, Header, description = "The same, as a browser says it that comes again; it counts more"),
+        ("accept" = Option<String>, Header, description = "text/event-stream follows: messages hello, event, missing, heartbeat, gone and restart, without end, in the order in which events come. application/x-ndjson streams one event a line; the last line is {\"end\": {\"complete\", \"coverage\", \"next\"}}. text/csv streams one event a row; behind them stands a row of the kind missing for each stretch of time that nobody can answer for, one of the kind more if there are more events than the limit, and as the last row one of the kind end. An answer without its last line or row broke off.")),
+    responses((status = 200, description = "A page of the log, or its events line by line or as a table", content((List = "application/json"), (String = "application/x-ndjson"), (String = "text/csv"), (String = "text/event-stream"))),
         (status = 501, description = "The camera keeps no log", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "The camera answered with a failure", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The camera did not answer in time", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -69,6 +87,11 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
     let record = inbound.app.cameras.get(&inbound.who, &id)?;
     let cursors = inbound.app.cursors;
     let query = inbound.query(KNOWN)?;
+    if follow::is_wanted(&inbound.headers, &query)? {
+        let whom = Whom { named: Some(BTreeSet::from([id])), tags: BTreeSet::new() };
+        return follow::follow((&inbound.app, inbound.who, &inbound.headers), &query, whom).await;
+    }
+    let follow = follow::written(&cursors, inbound.app.events.bookmark());
     let form = streamed(&inbound.headers);
     let limit = match form {
         Some(_) => any_limit(&query, &inbound.who, [&*record])?,
@@ -85,14 +108,14 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
     };
     let (mut response, timing) = if let Some(form) = form {
         let (log, timing) = log(&inbound.app, &id, &call, form, source, timeout).await?;
-        let lines = Lines::of(cursors, id, log, form, (query, call));
+        let lines = Lines::of(Asked { cursors, camera: id, query, call, follow }, log, form);
         (lines.into_response(inbound.who), timing)
     } else {
         let page = page(&inbound.app, &id, &call, source, Instant::now() + timeout).await?;
         let last = page.last.filter(|_| page.more);
         let next = last.and_then(|last| next(&cursors, &query, &id, &call, last));
         let timing = page.timing;
-        (reply::written(view::list(&id, page, next))?, timing)
+        (reply::written(view::list(&id, page, next, follow))?, timing)
     };
     if let Some(timing) = shown(timing, queued) {
         response.headers_mut().insert("server-timing", timing);
@@ -171,13 +194,18 @@ async fn log(
 
 /// As what the caller wants the events one by one, however many; none for a page.
 fn streamed(headers: &HeaderMap) -> Option<Form> {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut media = accepted.flat_map(|value| value.split(',')).filter_map(|range| range.split(';').next());
-    media.find_map(|media| match media.trim() {
+    accepted(headers).find_map(|media| match media {
         media if media.eq_ignore_ascii_case("application/x-ndjson") => Some(Form::Json),
         media if media.eq_ignore_ascii_case("text/csv") => Some(Form::Csv),
         _ => None,
     })
+}
+
+/// The media types that are welcome, as they are named.
+fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let media = accepted.flat_map(|value| value.split(',')).filter_map(|range| range.split(';').next());
+    media.map(str::trim)
 }
 
 /// The limit of a list that may have none, where the caller may ask for all.

@@ -9,6 +9,8 @@ use super::{TestGateway, soon};
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) kind: String,
+    /// The place behind it; empty where it has none.
+    pub(crate) id: String,
     pub(crate) data: Value,
 }
 
@@ -24,7 +26,13 @@ pub(crate) struct Sse {
 impl Sse {
     /// Opens `/v1/stream` with this query.
     pub(crate) async fn open(gateway: &TestGateway, key: &str, query: &str) -> Self {
-        let request = gateway.request(reqwest::Method::GET, &format!("/v1/stream{query}")).bearer_auth(key);
+        Self::follow(gateway, key, &format!("/v1/stream{query}"), "").await
+    }
+
+    /// Follows a path from this place on, from now on where that is empty.
+    pub(crate) async fn follow(gateway: &TestGateway, key: &str, path: &str, place: &str) -> Self {
+        let request = gateway.request(reqwest::Method::GET, path).bearer_auth(key);
+        let request = request.header("accept", "text/event-stream").header("last-event-id", place);
         let response = soon("a stream opens", request.send()).await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -57,8 +65,9 @@ impl Sse {
                 let field = |name| message.lines().find_map(|line: &str| line.strip_prefix(name));
                 let kind = field("event:").unwrap_or_default().trim().to_owned();
                 let data = serde_json::from_str(field("data:").unwrap_or("null")).unwrap();
+                let id = field("id:").unwrap_or_default().to_owned();
                 self.text = rest.to_owned();
-                return Some(Message { kind, data });
+                return Some(Message { kind, id, data });
             }
             let chunk = self.response.chunk().await.ok()??;
             let chunk = String::from_utf8(chunk.to_vec()).unwrap();

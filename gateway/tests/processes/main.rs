@@ -8,6 +8,7 @@ mod codes;
 mod demo;
 mod device;
 mod files;
+mod following;
 mod frozen;
 mod gateway;
 mod http;

@@ -29,15 +29,22 @@ const CHUNK: u64 = 64;
 
 /// A log on its way to its caller.
 pub(super) struct Lines {
-    pub(super) cursors: Cursors,
-    pub(super) camera: CameraId,
-    pub(super) query: Query,
-    pub(super) call: EventsCall,
-    pub(super) log: Log,
+    asked: Asked,
+    log: Log,
     form: Form,
     writer: Writer,
     /// Whether the first chunk has been made.
     has_begun: bool,
+}
+
+/// What was asked of a camera.
+pub(super) struct Asked {
+    pub(super) cursors: Cursors,
+    pub(super) camera: CameraId,
+    pub(super) query: Query,
+    pub(super) call: EventsCall,
+    /// Where to follow from.
+    pub(super) follow: Option<String>,
 }
 
 /// Where the lines come from.
@@ -80,24 +87,19 @@ struct End<'a> {
     complete: bool,
     coverage: Vec<Stretch<'a>>,
     next: Option<String>,
+    follow: Option<&'a str>,
 }
 
 impl Lines {
-    /// All of `log`, which is what was asked of this camera.
-    pub(super) fn of(
-        cursors: Cursors,
-        camera: CameraId,
-        log: Log,
-        form: Form,
-        (query, call): (Query, EventsCall),
-    ) -> Self {
-        let writer = Writer::of(&camera, form);
-        Self { cursors, camera, query, call, log, form, writer, has_begun: false }
+    /// All of `log`, which is what was asked.
+    pub(super) fn of(asked: Asked, log: Log, form: Form) -> Self {
+        let writer = Writer::of(&asked.camera, form);
+        Self { asked, log, form, writer, has_begun: false }
     }
 
     /// The answer, whose body is made as it is taken.
     pub(super) fn into_response(self, viewer: Viewer) -> Response {
-        let (camera, form) = (self.camera.clone(), self.form);
+        let (camera, form) = (self.asked.camera.clone(), self.form);
         let mut response = chunks::response(self, viewer, form.media_type(), camera.clone());
         form.name(&mut response, &format!("{camera}-events"));
         response
@@ -108,19 +110,15 @@ impl Chunks for Lines {
     type Error = BrokenOff;
 
     async fn next(&mut self, place: &Place) -> Result<Chunk, BrokenOff> {
-        let Self { cursors, camera, query, call, log, form, writer, has_begun } = self;
+        let Self { asked, log, form, writer, has_begun } = self;
         let is_first = !mem::replace(has_begun, true);
         let begin = |chunk: &mut Vec<u8>| {
             if is_first {
                 form.begin(chunk)
             }
         };
-        let end = |chunk: &mut Vec<u8>, end: Option<Finish>, last: Option<Position>| match end {
-            Some(end) => {
-                let next = last.filter(|_| end.more);
-                let next = next.and_then(|last| super::next(cursors, query, camera, call, last));
-                write_end(*form, chunk, camera, &end.coverage, next)
-            }
+        let end = |chunk: &mut Vec<u8>, finish: Option<Finish>, last| match finish {
+            Some(finish) => asked.write_end(*form, chunk, &finish, last),
             None => Ok(()),
         };
         let mut is_last = false;
@@ -172,23 +170,29 @@ impl Chunks for Lines {
     }
 }
 
-fn write_end(
-    form: Form,
-    chunk: &mut Vec<u8>,
-    camera: &CameraId,
-    coverage: &[Coverage],
-    next: Option<String>,
-) -> Result<(), BrokenOff> {
-    let complete = is_complete(coverage);
-    if form == Form::Csv {
-        write_behind(chunk, camera, coverage, next.as_deref());
-        table::write_end(chunk, complete, &Complete { complete });
-        return Ok(());
+impl Asked {
+    /// Writes what stands behind the last event.
+    fn write_end(
+        &self,
+        form: Form,
+        chunk: &mut Vec<u8>,
+        finish: &Finish,
+        last: Option<Position>,
+    ) -> Result<(), BrokenOff> {
+        let Self { cursors, camera, query, call, follow } = self;
+        let Finish { more, coverage } = finish;
+        let next = last.filter(|_| *more).and_then(|last| super::next(cursors, query, camera, call, last));
+        let complete = is_complete(coverage);
+        if form == Form::Csv {
+            write_behind(chunk, camera, coverage, next.as_deref());
+            table::write_end(chunk, complete, &Complete { complete });
+            return Ok(());
+        }
+        let end = End { complete, coverage: Stretch::all(camera, coverage), next, follow: follow.as_deref() };
+        serde_json::to_writer(&mut *chunk, &Last { end })?;
+        chunk.push(b'\n');
+        Ok(())
     }
-    let end = End { complete, coverage: Stretch::all(camera, coverage), next };
-    serde_json::to_writer(&mut *chunk, &Last { end })?;
-    chunk.push(b'\n');
-    Ok(())
 }
 
 /// Writes the rows behind the last event of a camera: what is missing, and where to go on.

@@ -16,6 +16,7 @@ use warp::reply::Response;
 
 use super::{
     App, Query, Stretch, TIMEOUT, Viewer, any_limit,
+    follow::{self, Whom},
     lines::{BrokenOff, write_behind},
     next, read, streamed, view,
 };
@@ -38,8 +39,9 @@ const EVENTS_AT_ONCE: usize = 65_536;
 const CHUNK: u64 = 16;
 
 /// The parameters of a list of many cameras' events.
-const KNOWN: &[&str] =
-    &["camera", "tag", "from", "to", "kind", "severity", "q", "order", "limit", "cursor", "timeout"];
+const KNOWN: &[&str] = &[
+    "camera", "tag", "from", "to", "kind", "severity", "q", "order", "limit", "cursor", "timeout", "follow",
+];
 
 /// A page of the logs of many cameras, or all of them line by line.
 #[utoipa::path(get, path = "/v1/events", tag = "events", operation_id = "list_events_of_many",
@@ -54,14 +56,21 @@ const KNOWN: &[&str] =
         ("limit" = Option<u64>, Query, description = "The most events of the page, 100 by default; as lines or as a table the most of each camera, all by default, which needs the role operator", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before, with the same parameters; not with lines or tables"),
         ("timeout" = Option<String>, Query, description = "How long cameras may take: 100ms to 60s, 10s by default. A page has by then what has come; of lines and tables each camera's answer has begun by then"),
-        ("accept" = Option<String>, Header, description = "application/x-ndjson streams one event a line, as cameras answer; {\"camera_end\": {\"camera\", \"complete\", \"coverage\", \"next\"}} stands behind the last line of each camera, and the last line is {\"end\": {\"complete\", \"cameras\", \"missing\"}}. text/csv streams one event a row, as cameras answer; behind the last row of each camera stands one of the kind missing for each stretch of time that nobody can answer for, and one of the kind more if there are more events than the limit, and the last row of all is of the kind end. An answer without its last line or row broke off.")),
-    responses((status = 200, description = "A page of the logs, or their events line by line or as a table", content((super::List = "application/json"), (String = "application/x-ndjson"), (String = "text/csv"))),
+        ("follow" = Option<String>, Query, description = "With text/event-stream: events that come from here on, as a list's `follow` or a message's id says; without it, and without `from`, from now on"),
+        ("last-event-id" = Option<String>, Header, description = "The same, as a browser says it that comes again; it counts more"),
+        ("accept" = Option<String>, Header, description = "text/event-stream follows: messages hello, event, missing, heartbeat, gone and restart, without end, in the order in which events come. application/x-ndjson streams one event a line, as cameras answer; {\"camera_end\": {\"camera\", \"complete\", \"coverage\", \"next\"}} stands behind the last line of each camera, and the last line is {\"end\": {\"complete\", \"cameras\", \"missing\"}}. text/csv streams one event a row, as cameras answer; behind the last row of each camera stands one of the kind missing for each stretch of time that nobody can answer for, and one of the kind more if there are more events than the limit, and the last row of all is of the kind end. An answer without its last line or row broke off.")),
+    responses((status = 200, description = "A page of the logs, or their events line by line or as a table", content((super::List = "application/json"), (String = "application/x-ndjson"), (String = "text/csv"), (String = "text/event-stream"))),
         (status = 404, description = "A camera that is named does not exist, or is not yours to see", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
 pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
     let query = inbound.query(KNOWN)?;
     let cursors = inbound.app.cursors;
     let cameras = wanted(&inbound.app, &inbound.who, &query)?;
     let of = (words(&query, "camera"), words(&query, "tag"));
+    if follow::is_wanted(&inbound.headers, &query)? {
+        let whom = Whom { named: named(&query)?, tags: of.1 };
+        return follow::follow((&inbound.app, inbound.who, &inbound.headers), &query, whom).await;
+    }
+    let follow = follow::written(&inbound.app.cursors, inbound.app.events.bookmark());
     let timeout = query.span("timeout", Duration::from_millis(100)..=Duration::from_secs(60))?;
     let timeout = timeout.unwrap_or(TIMEOUT);
     if let Some(form) = streamed(&inbound.headers) {
@@ -72,7 +81,8 @@ pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
         }
         let limit = any_limit(&query, &inbound.who, cameras.iter().map(|record| &**record))?;
         let call = read(&cursors, &query, &of, limit)?;
-        let lines = Lines { app: inbound.app, query, call, form, timeout, summary: Mutex::default() };
+        let summary = Mutex::new(Summary { follow, ..Summary::default() });
+        let lines = Lines { app: inbound.app, query, call, form, timeout, summary };
         let lines = AllLines::of(cameras, lines);
         let mut response = chunks::response(lines, inbound.who, form.media_type(), "many cameras");
         form.name(&mut response, "events");
@@ -86,20 +96,20 @@ pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
     };
     let Whole { events, last, coverage } = gathered.finish();
     let next = last.and_then(|last| next(&cursors, &query, &of, &call, last));
-    reply::written(view::list_of_many(&events, next, &coverage))
+    reply::written(view::list_of_many(&events, next, follow, &coverage))
+}
+
+/// The cameras that the query names, if it names any.
+fn named(query: &Query) -> Result<Option<BTreeSet<CameraId>>, Problem> {
+    let id = |name: &str| name.parse().map_err(|error| Problem::bad_request(format!("camera: {error}")));
+    let ids = query.all("camera").map(id).collect::<Result<BTreeSet<_>, _>>()?;
+    Ok(Some(ids).filter(|ids| !ids.is_empty()))
 }
 
 /// The cameras that are asked for; who is away stands first, because nobody waits for it.
 fn wanted(app: &App, viewer: &Viewer, query: &Query) -> Result<Vec<Arc<CameraRecord>>, Problem> {
-    let mut cameras = BTreeMap::new();
-    for name in query.all("camera") {
-        let id = name.parse::<CameraId>();
-        let id = id.map_err(|error| Problem::bad_request(format!("camera: {error}")))?;
-        let record = app.cameras.get(viewer, &id)?;
-        cameras.insert(id, record);
-    }
-    let mut records: Vec<_> = match query.all("camera").next() {
-        Some(_) => cameras.into_values().collect(),
+    let mut records: Vec<_> = match named(query)? {
+        Some(named) => named.iter().map(|id| app.cameras.get(viewer, id)).collect::<Result<_, _>>()?,
         None => app.cameras.visible(viewer),
     };
     let tags: Vec<_> = query.all("tag").collect();
@@ -154,6 +164,8 @@ struct Summary {
     cameras: u64,
     /// Of how many cameras something is missing, by the reason.
     missing: BTreeMap<&'static str, u64>,
+    /// Where to follow from.
+    follow: Option<String>,
 }
 
 /// The line behind a camera's last one.

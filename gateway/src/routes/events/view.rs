@@ -20,6 +20,8 @@ pub struct List<'a> {
     pub(super) events: Vec<Event<'a>>,
     /// Give it as `cursor` for the next page; null on the last one.
     pub(super) next: Option<String>,
+    /// Where to follow from, so that nothing is missed that is not here yet.
+    pub(super) follow: Option<String>,
     /// Whether nothing of the covered time is missing.
     pub(super) complete: bool,
     /// What this page says something about, and what it cannot.
@@ -85,32 +87,40 @@ pub struct Stretch<'a> {
 }
 
 /// A page as the JSON of a [`List`], whose events have been written already.
-pub(super) fn list(camera: &CameraId, page: Page, next: Option<String>) -> serde_json::Result<Vec<u8>> {
+pub(super) fn list(
+    camera: &CameraId,
+    page: Page,
+    next: Option<String>,
+    follow: Option<String>,
+) -> serde_json::Result<Vec<u8>> {
     let coverage = Stretch::all(camera, &page.coverage);
-    end(page.events.into_bytes(), next, is_complete(&page.coverage), &coverage)
+    end(page.events.into_bytes(), (next, follow), is_complete(&page.coverage), &coverage)
 }
 
 /// A page of many cameras, whose events are these.
 pub(super) fn list_of_many(
     events: &[u8],
     next: Option<String>,
+    follow: Option<String>,
     coverage: &[(CameraId, Vec<Coverage>)],
 ) -> serde_json::Result<Vec<u8>> {
     let complete = coverage.iter().all(|(_, coverage)| is_complete(coverage));
     let stretches = coverage.iter().flat_map(|(camera, coverage)| Stretch::all(camera, coverage));
     let json = [PAGE_HEAD.as_bytes(), events].concat();
-    end(json, next, complete, &stretches.collect::<Vec<_>>())
+    end(json, (next, follow), complete, &stretches.collect::<Vec<_>>())
 }
 
 /// Ends a page behind its events.
 fn end(
     mut json: Vec<u8>,
-    next: Option<String>,
+    (next, follow): (Option<String>, Option<String>),
     complete: bool,
     coverage: &[Stretch<'_>],
 ) -> serde_json::Result<Vec<u8>> {
     json.extend_from_slice(b"],\"next\":");
     serde_json::to_writer(&mut json, &next)?;
+    json.extend_from_slice(b",\"follow\":");
+    serde_json::to_writer(&mut json, &follow)?;
     json.extend_from_slice(b",\"complete\":");
     serde_json::to_writer(&mut json, &complete)?;
     json.extend_from_slice(b",\"coverage\":");

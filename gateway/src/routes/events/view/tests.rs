@@ -54,7 +54,7 @@ proptest! {
     #[test]
     fn a_page_is_written_as_its_shape_says(
         events in vec(logged_event(), 0..5), next in option::of("[a-zA-Z0-9_-]{1,20}"),
-        from in option::of(any::<i64>()), to in any::<i64>(),
+        follow in option::of("[a-zA-Z0-9_-]{1,20}"), from in option::of(any::<i64>()), to in any::<i64>(),
     ) {
         let camera = "porch".parse().unwrap();
         let body = Body::Items(Items::Events(events.clone()));
@@ -65,12 +65,13 @@ proptest! {
         let shape = List {
             events: events.iter().map(|event| Event::of(&camera, event)).collect(),
             next: next.clone(),
+            follow: follow.clone(),
             complete: false,
             coverage: Stretch::all(&camera, &coverage),
         };
         let (more, timing) = (next.is_some(), Timing::default());
         let page = Page { events: text, last: None, more, coverage: coverage.clone(), timing };
-        let written = String::from_utf8(list(&camera, page, next).unwrap()).unwrap();
+        let written = String::from_utf8(list(&camera, page, next, follow).unwrap()).unwrap();
         prop_assert_eq!(written, serde_json::to_string(&shape).unwrap());
     }
 }

@@ -1,0 +1,227 @@
+//! Following: events as server-sent events, in the order in which they come, each with the place from which to go on.
+
+use std::{collections::BTreeSet, io::Write as _, time::Duration};
+
+use bytes::Bytes;
+use oriel_proto::{CameraId, event::EventFilter};
+use serde_json::{Value, json};
+use tokio::{
+    sync::broadcast,
+    time::{Instant, Interval, MissedTickBehavior, interval_at},
+};
+use warp::{
+    http::{HeaderMap, HeaderValue, header},
+    reply::Response,
+};
+
+use super::{App, Query, Viewer, lines::BrokenOff, text, words};
+use crate::{
+    clock,
+    events::{Begin, Bookmark, Came, FollowError, Following},
+    problem::Problem,
+    registry::Watch,
+    routes::{
+        Cursors,
+        chunks::{self, Chunk, Chunks, Place},
+    },
+    store::CameraRecord,
+};
+
+/// A stream of messages.
+pub(super) const MEDIA_TYPE: &str = "text/event-stream";
+
+/// How often a stream says that it lives, and how far it has come.
+pub(in crate::routes) const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// What bookmarks are signed for.
+const WORD: &str = "follow";
+
+/// What a list has that following has not.
+const OF_LISTS: [&str; 7] = ["to", "order", "limit", "cursor", "source", "timeout", "wait_online"];
+
+/// Whom somebody follows.
+#[derive(Debug, Default)]
+pub(super) struct Whom {
+    /// Only these cameras; none means all of them.
+    pub(super) named: Option<BTreeSet<CameraId>>,
+    /// Only cameras with one of these tags, where any are named.
+    pub(super) tags: BTreeSet<String>,
+}
+
+impl Whom {
+    fn has(&self, record: &CameraRecord) -> bool {
+        self.named.as_ref().is_none_or(|named| named.contains(&record.id))
+            && (self.tags.is_empty() || record.tags.iter().any(|tag| self.tags.contains(tag)))
+    }
+
+    /// The only camera that is meant; none when it may be more than one.
+    fn only(&self) -> Option<&CameraId> {
+        self.named.as_ref().filter(|named| named.len() == 1)?.first()
+    }
+}
+
+/// Writes a place, for whoever wants to follow from there on.
+pub(in crate::routes) fn written(cursors: &Cursors, place: Bookmark) -> Option<String> {
+    cursors.sign(WORD, &(), &place)
+}
+
+/// The place from which a request wants to go on: what a browser says when it comes again counts more than its address.
+pub(in crate::routes) fn resumed(
+    cursors: &Cursors,
+    headers: &HeaderMap,
+    given: Option<&str>,
+) -> Result<Option<Bookmark>, Problem> {
+    let last = headers.get("last-event-id").map(HeaderValue::to_str);
+    let last = last.transpose().map_err(|_| Problem::bad_cursor())?.filter(|last| !last.is_empty());
+    last.or(given).map(|place| cursors.place(WORD, &(), place)).transpose()
+}
+
+/// The problem of one who cannot follow.
+pub(in crate::routes) fn problem(error: FollowError) -> Problem {
+    match error {
+        FollowError::NotYet => Problem::bad_cursor(),
+        FollowError::Store(error) => error.into(),
+    }
+}
+
+/// Whether a request wants to follow; a list that does not may not name a place to follow from.
+pub(super) fn is_wanted(headers: &HeaderMap, query: &Query) -> Result<bool, Problem> {
+    let is_wanted = super::accepted(headers).any(|media| media.eq_ignore_ascii_case(MEDIA_TYPE));
+    if !is_wanted && query.one("follow")?.is_some() {
+        return Err(Problem::bad_request(format!("follow: needs Accept: {MEDIA_TYPE}")));
+    }
+    Ok(is_wanted)
+}
+
+/// Follows these cameras from where the request says.
+pub(super) async fn follow(
+    (app, viewer, headers): (&App, Viewer, &HeaderMap),
+    query: &Query,
+    whom: Whom,
+) -> Result<Response, Problem> {
+    for name in OF_LISTS {
+        if query.one(name).ok().flatten().is_some() {
+            return Err(Problem::bad_request(format!("{name}: following has none: leave it out")));
+        }
+    }
+    if app.stopping.is_cancelled() {
+        return Err(Problem::draining());
+    }
+    let resumed = resumed(&app.cursors, headers, query.one("follow")?)?;
+    let begin = match (resumed, query.time("from")?) {
+        (Some(place), _) => Begin::At(place),
+        (None, Some(from)) => Begin::History(visible(app, &viewer, &whom), from),
+        (None, None) => Begin::Now,
+    };
+    let kinds = words(query, "kind")?.into_iter().map(Into::into).collect();
+    let severity = words(query, "severity")?.into_iter().map(Into::into).collect();
+    let filter = EventFilter::new(kinds, severity, text(query)?);
+    let watches = whom.named.iter().flatten().map(|camera| app.registry.watch(camera.clone())).collect();
+    let following = app.events.follow(whom.only().cloned(), filter, begin).await.map_err(problem)?;
+    let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let whose = whom.only().map_or("many cameras".to_owned(), ToString::to_string);
+    let state = State::Opening { resumed: resumed.is_some() };
+    let (app, seer, changes) = (app.clone(), viewer.clone(), app.cameras.changes());
+    let stream = Stream { app, viewer: seer, whom, following, changes, heartbeat, state, _watches: watches };
+    let mut response = chunks::response(stream, viewer, MEDIA_TYPE, whose);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(response)
+}
+
+fn visible(app: &App, viewer: &Viewer, whom: &Whom) -> Vec<CameraId> {
+    let records = app.cameras.visible(viewer).into_iter();
+    records.filter(|record| whom.has(record)).map(|record| record.id.clone()).collect()
+}
+
+/// How far a stream is.
+enum State {
+    Opening { resumed: bool },
+    Going,
+}
+
+/// What one caller follows.
+struct Stream {
+    app: App,
+    viewer: Viewer,
+    whom: Whom,
+    following: Following,
+    /// Cameras of which something changed.
+    changes: broadcast::Receiver<CameraId>,
+    heartbeat: Interval,
+    state: State,
+    _watches: Vec<Watch>,
+}
+
+impl Chunks for Stream {
+    type Error = BrokenOff;
+
+    async fn next(&mut self, place: &Place) -> Result<Chunk, BrokenOff> {
+        if let State::Opening { resumed } = self.state {
+            self.state = State::Going;
+            let hello = json!({"version": env!("CARGO_PKG_VERSION"), "time": clock::format(clock::now()), "resumed": resumed});
+            return self.say(place, "hello", &hello).map(Chunk::More);
+        }
+        loop {
+            let stopping = self.app.stopping.clone();
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => return self.say(place, "restart", &json!({})).map(Chunk::Last),
+                came = self.following.next() => {
+                    let came = came?;
+                    let told = place.take(|chunk| self.tell(&came, chunk))?;
+                    if !told.is_empty() {
+                        return Ok(Chunk::More(told));
+                    }
+                }
+                _ = self.changes.recv() => if let Some(gone) = self.gone() {
+                    return self.say(place, "gone", &gone).map(Chunk::Last);
+                },
+                _ = self.heartbeat.tick() => return self.beat(place).map(Chunk::More),
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// Whose end this stream has come to: its only camera is not to be seen any more.
+    fn gone(&self) -> Option<Value> {
+        let camera = self.whom.only()?;
+        self.app.cameras.get(&self.viewer, camera).is_err().then(|| json!({"camera": camera}))
+    }
+
+    /// Says that the stream lives, and how far it has come.
+    fn beat(&self, place: &Place) -> Result<Bytes, BrokenOff> {
+        let follow = written(&self.app.cursors, self.following.place());
+        self.say(place, "heartbeat", &json!({"time": clock::format(clock::now()), "follow": follow}))
+    }
+
+    fn say(&self, place: &Place, kind: &str, data: &Value) -> Result<Bytes, BrokenOff> {
+        place.take(|chunk| {
+            self.message(chunk, kind, self.following.place(), data.to_string().as_bytes());
+            Ok(())
+        })
+    }
+
+    /// Tells what the viewer may see of what came, and that something was gone before it could be told.
+    fn tell(&self, came: &Came, chunk: &mut Vec<u8>) -> Result<(), BrokenOff> {
+        if came.purged {
+            self.message(chunk, "missing", came.begin, br#"{"missing":"past_retention"}"#);
+        }
+        for event in &came.events {
+            let record = self.app.cameras.get(&self.viewer, &event.camera);
+            if record.is_ok_and(|record| self.whom.has(&record)) {
+                self.message(chunk, "event", came.behind(event), &event.json);
+            }
+        }
+        Ok(())
+    }
+
+    fn message(&self, chunk: &mut Vec<u8>, kind: &str, place: Bookmark, data: &[u8]) {
+        let id = written(&self.app.cursors, place).unwrap_or_default();
+        let head = write!(chunk, "id:{id}\nevent:{kind}\ndata:");
+        debug_assert!(head.is_ok(), "memory takes everything");
+        chunk.extend_from_slice(data);
+        chunk.extend_from_slice(b"\n\n");
+    }
+}

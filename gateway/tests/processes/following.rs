@@ -1,0 +1,122 @@
+//! Somebody follows while gateway and agent are killed, and reads slowly: each event is told, and once.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io::{BufRead, BufReader, Result, Write},
+    net::{SocketAddr, TcpStream},
+    sync::mpsc::{Receiver, Sender, channel},
+    thread,
+};
+
+use super::{device::Device, gateway::Gateway, process::WITHIN};
+
+/// Somebody who follows all cameras from the beginning, and goes on behind the last event when told to connect again.
+struct Follower {
+    /// Whether it stops to read after some events, until it is told to go on.
+    is_slow: bool,
+    go_tx: Sender<()>,
+    told_rx: Receiver<String>,
+}
+
+/// Events after which a slow reader stops.
+const SOME: usize = 10;
+
+impl Follower {
+    fn new(gateway: &Gateway, is_slow: bool) -> Self {
+        let ((go_tx, go_rx), (told_tx, told_rx)) = (channel(), channel());
+        let (address, key) = (gateway.url.replace("http://", ""), gateway.key.clone());
+        thread::spawn(move || {
+            let mut place = String::new();
+            while go_rx.recv().is_ok() {
+                let (mut id, mut count) = (String::new(), 0);
+                let lines = connect(&address, &key, &place).unwrap().lines();
+                for line in lines.map_while(Result::ok) {
+                    if let Some(said) = line.strip_prefix("id:") {
+                        said.clone_into(&mut id);
+                    }
+                    let Some(data) = line.strip_prefix("data:{\"id\":\"") else { continue };
+                    place.clone_from(&id);
+                    // Nobody listens any more when the test has failed.
+                    _ = told_tx.send(data[..data.find('"').unwrap()].to_owned());
+                    count += 1;
+                    if is_slow && count == SOME && go_rx.recv().is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Self { is_slow, go_tx, told_rx }
+    }
+
+    /// Connects, or goes on reading.
+    fn go(&self) {
+        self.go_tx.send(()).unwrap();
+    }
+
+    /// Everything that it was told, once that has all of these.
+    fn told(&self, all: &[String]) -> Vec<String> {
+        let (mut told, mut missing) = (Vec::new(), all.iter().collect::<HashSet<_>>());
+        while !missing.is_empty() {
+            let id = self.told_rx.recv_timeout(WITHIN);
+            let id = id
+                .unwrap_or_else(|_| panic!("{} were never told: {:?}", missing.len(), missing.iter().next()));
+            missing.remove(&id);
+            told.push(id);
+        }
+        told
+    }
+}
+
+/// A connection that follows from a place on, with little room for what is not read yet.
+fn connect(address: &str, key: &str, place: &str) -> Result<BufReader<TcpStream>> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+    socket.set_recv_buffer_size(4_096)?;
+    let to: SocketAddr = address.parse().map_err(std::io::Error::other)?;
+    socket.connect(&to.into())?;
+    let mut tcp = TcpStream::from(socket);
+    let head = format!(
+        "GET /v1/events?from=0 HTTP/1.0\r\nAuthorization: Bearer {key}\r\nAccept: text/event-stream\r\n\
+         Last-Event-ID: {place}\r\n\r\n"
+    );
+    tcp.write_all(head.as_bytes())?;
+    Ok(BufReader::with_capacity(1_024, tcp))
+}
+
+/// Checks that nothing was told twice, and of each epoch everything in its order.
+#[track_caller]
+fn once_and_in_order(told: &[String]) {
+    let mut last: HashMap<&str, u64> = HashMap::new();
+    for id in told {
+        let (epoch, seq) = id.rsplit_once('-').unwrap();
+        let seq: u64 = seq.parse().unwrap();
+        assert_eq!(seq, last.insert(epoch, seq).unwrap_or(0) + 1, "{id}");
+    }
+}
+
+#[test]
+fn killed_gateways_and_agents_and_a_slow_reader_make_no_hole_and_no_double() {
+    let mut gateway = Gateway::start();
+    let device = Device::enrolled(&gateway, &["porch"]);
+    device.write_fast(3_000);
+    let followers = [false, true].map(|is_slow| Follower::new(&gateway, is_slow));
+    followers.iter().for_each(Follower::go);
+    for _ in 0..2 {
+        // An outage of the camera,
+        let mut agent = device.start_connected();
+        agent.kill();
+        // and one of the gateway, during which it writes what comes late.
+        let _agent = device.start_connected();
+        followers.iter().filter(|follower| follower.is_slow).for_each(Follower::go);
+        gateway.process.kill();
+        gateway.restart();
+        followers.iter().for_each(Follower::go);
+        gateway.http().until_status("porch", "online");
+    }
+    let _agent = device.start_connected();
+    let written = gateway.log("porch");
+    assert!(written.len() > 3_000, "{}", written.len());
+    followers.iter().filter(|follower| follower.is_slow).for_each(Follower::go);
+    for follower in followers {
+        once_and_in_order(&follower.told(&written));
+    }
+}
