@@ -11,6 +11,7 @@ mod stored;
 pub mod table;
 mod tail;
 pub mod text;
+mod timeline;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,6 +26,7 @@ pub use self::{
     merged::MergedLog,
     stored::{Finish, StoredLog},
     tail::Followed,
+    timeline::{Steps, Timeline},
 };
 use self::{
     camera::{Answer, CameraPage, gather},
@@ -137,7 +139,8 @@ impl Events {
         form: Form,
         patience: Duration,
     ) -> Result<MergedLog, StoreError> {
-        MergedLog::begin(self.stored(camera, call), self.relay.clone(), form, patience).await
+        let text = Text::lines(camera, form);
+        MergedLog::begin(self.stored(camera, call), self.relay.clone(), patience, text).await
     }
 
     /// What is kept of a camera's log; the caller's access must have been checked.

@@ -24,7 +24,7 @@ use crate::{problem::ProblemBody, routes};
         routes::enroll::trade,
         routes::enrollments::list, routes::enrollments::create, routes::enrollments::show,
         routes::enrollments::remove,
-        routes::events::list, routes::events::many::list,
+        routes::events::list, routes::events::many::list, routes::events::timeline::show,
         routes::keys::list, routes::keys::create, routes::keys::show, routes::keys::revoke,
         routes::operations::healthz, routes::operations::readyz, routes::operations::metrics,
         routes::operations::openapi,

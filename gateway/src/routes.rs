@@ -162,6 +162,7 @@ macro_rules! endpoint {
 pub fn endpoints(app: &App) -> Vec<Endpoint> {
     table![app;
         GET    Viewer "v1" / "cameras" / {CameraId} / "events"      => events::list;
+        GET    Viewer "v1" / "cameras" / {CameraId} / "timeline"    => events::timeline::show;
         GET    Viewer "v1" / "cameras"                              => cameras::list;
         GET    Viewer "v1" / "cameras" / {CameraId}                 => cameras::show;
         POST   Admin  "v1" / "cameras"                              => cameras::create;

@@ -40,8 +40,8 @@ pub use self::{
     key::{KeyRecord, Role, RoleError, Scope},
     lock::FolderLock,
     log::{
-        Arrival, Arrivals, Arrived, Batch, Content, Delivery, Expired, Extent, Held, HistoryStart, Kept,
-        KeptEvent, NewEvents, Posted, PostedEntry, Presence, Read, Retention,
+        Arrival, Arrivals, Arrived, Batch, Content, Counted, Delivery, Expired, Extent, Held, HistoryStart,
+        Kept, KeptEvent, NewEvents, Posted, PostedEntry, Presence, Read, Retention,
     },
     pattern::{CameraPattern, PatternError},
     signing_key::SigningKey,

@@ -3,8 +3,9 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use oriel_proto::{
-    Call, CameraId, EventId, Failure, FailureCode, Timestamp,
-    call::{EventsCall, EventsTrailer},
+    AgentFrame, Body, Call, CameraId, EventId, Failure, FailureCode, Items, Timestamp, Trailer,
+    call::{EventCount, EventsCall, EventsTrailer},
+    decode,
     event::Position,
     view::{EventView, ViewError, read_events},
 };
@@ -21,6 +22,9 @@ use crate::{
 
 /// Pieces that one page may come in: far more than any honest agent needs for the largest page.
 const PIECES: usize = 4_096;
+
+/// Pieces that numbers may come in: a hundred thousand of them.
+const COUNT_PIECES: usize = 1_024;
 
 /// How much longer events are in JSON than in a frame, mostly.
 const GROWTH: usize = 2;
@@ -140,6 +144,43 @@ async fn collect(answer: Answering, call: &EventsCall, camera: &CameraId) -> Res
             return Ok(CameraPage { events: Arc::new(events), trailer, waited: stream.waited });
         }
         piece = stream.next().await?;
+    }
+    Err(wrong_answer())
+}
+
+/// What a camera counted, however many pieces that comes in, and how its answer ends.
+pub(super) async fn counts(
+    relay: &Relay,
+    question: &mut Question,
+) -> Result<(Vec<EventCount>, EventsTrailer), RelayError> {
+    loop {
+        match whole_counts(relay.ask(question).await?).await {
+            Err(RelayError::Interrupted) if question.may_repeat() => {}
+            counts => return counts,
+        }
+    }
+}
+
+async fn whole_counts(mut answer: Answering) -> Result<(Vec<EventCount>, EventsTrailer), RelayError> {
+    let mut counts = Vec::new();
+    for _ in 0..COUNT_PIECES {
+        let piece = answer.next().await?;
+        let frame = decode(piece.frame()).map_err(|error| answer.unreadable(&piece, error))?;
+        let (bodies, trailer) = match frame {
+            AgentFrame::Part { body, .. } => (vec![body], None),
+            AgentFrame::Reply { answer, .. } => (answer.body, Some(answer.trailer)),
+            AgentFrame::Done { trailer, .. } => (Vec::new(), Some(trailer)),
+            _ => return Err(wrong_answer()),
+        };
+        for body in bodies {
+            let Body::Items(Items::EventCounts(more)) = body else { return Err(wrong_answer()) };
+            counts.extend(more);
+        }
+        match trailer {
+            Some(Trailer::Events(trailer)) => return Ok((counts, trailer)),
+            Some(_) => return Err(wrong_answer()),
+            None => {}
+        }
     }
     Err(wrong_answer())
 }

@@ -7,8 +7,8 @@
 use std::{sync::Arc, time::Duration};
 
 use oriel_proto::{
-    Call, Epoch, Timestamp,
-    call::{EventsCall, EventsTrailer, Order},
+    Call, Epoch, FailureCode, Timestamp,
+    call::{EventCount, EventsCall, EventsTrailer, Order},
     event::{LostRange, Position},
 };
 use tokio::time::Instant;
@@ -16,14 +16,14 @@ use uuid::Uuid;
 
 use super::{
     Page, Timing,
-    camera::{Answered, CameraPage, EventStream},
+    camera::{Answered, CameraPage, EventStream, counts},
     coverage::{Beyond, CoveredBy, End},
     merge::{Merge, Reached},
     stored::{Finish, StoredLog},
-    text::{Form, Text},
+    text::Text,
 };
 use crate::{
-    relay::{Question, Relay},
+    relay::{Question, Relay, RelayError},
     store::{Read, StoreError},
 };
 
@@ -60,6 +60,11 @@ pub(super) async fn page(
     })
 }
 
+/// The place before everything of this time.
+pub(super) fn before(at: Timestamp) -> Position {
+    Position { at, epoch: Epoch::from(Uuid::nil()), seq: 0 }
+}
+
 /// How far a list may go that has an answer which ends like this with this event, and what that covers.
 fn ends(trailer: &EventsTrailer, last: Option<Position>) -> (Option<Position>, Beyond) {
     match (trailer.more, last) {
@@ -80,7 +85,7 @@ pub struct MergedLog {
     gap: Option<EventsCall>,
     /// Its answer, while it goes on.
     stream: Option<EventStream>,
-    /// Lines without an event.
+    /// What is given, without an event.
     text: Text,
     /// What came of it last, and how much of that has been given.
     answered: (Arc<Answered>, usize),
@@ -96,16 +101,15 @@ pub struct MergedLog {
 }
 
 impl MergedLog {
-    /// All of a log in this form, of which the camera is asked with this much patience for its first word.
+    /// All of a log, written like `text`, of which the camera is asked with this much patience for its first word.
     pub(super) async fn begin(
         mut log: StoredLog,
         relay: Relay,
-        form: Form,
         patience: Duration,
+        text: Text,
     ) -> Result<Self, StoreError> {
         log.learn_extent().await?;
         let (gap, beyond) = (log.gap(), log.beyond());
-        let text = Text::lines(log.camera(), form);
         let answered = (Arc::new(Answered::new(text.clone())), 0);
         let (stream, answered_to, trailer, count, last) = (None, None, None, 0, None);
         Ok(Self {
@@ -124,7 +128,7 @@ impl MergedLog {
         })
     }
 
-    /// Gives the next events, at most so many, one a line; then the end, if there is nothing more to give.
+    /// Gives the next events, at most so many of what is kept; then the end, if there is nothing more to give.
     pub async fn read(&mut self, most: u64) -> Result<(Text, Option<Finish>), StoreError> {
         loop {
             let (events, finish) = self.step(most).await?;
@@ -189,7 +193,6 @@ impl MergedLog {
     /// The place up to which the list is known.
     fn bound(&self) -> Option<Position> {
         if let Some(gap) = &self.gap {
-            let before = |at| Position { at, epoch: Epoch::from(Uuid::nil()), seq: 0 };
             return Some(before(gap.from.unwrap_or(Timestamp::MIN)));
         }
         let has_more = self.trailer.as_ref().is_some_and(|trailer| trailer.more);
@@ -261,6 +264,50 @@ impl MergedLog {
             Some(last) if self.order() != Order::Desc => Beyond::Broken(last.at, why),
             _ => Beyond::Nobody(why),
         };
+    }
+
+    /// What is kept of the log.
+    pub(super) const fn kept(&self) -> &StoredLog {
+        &self.log
+    }
+
+    /// Goes on behind this place; what is kept before it has been given otherwise.
+    pub(super) fn skip_to(&mut self, place: Position) {
+        self.last = Some(place);
+        self.log.last = self.last;
+    }
+
+    /// Asks no camera.
+    pub(super) fn without_camera(&mut self) {
+        self.gap = None;
+    }
+
+    /// Lets the camera count what it would have to be asked for, of which nothing may be kept; one that does not count can still be
+    /// asked for its events.
+    pub(super) async fn ask_counts(&mut self, bucket_ms: u64) -> Vec<EventCount> {
+        let Some(gap) = self.gap.take() else { return Vec::new() };
+        let call = Call::Events(EventsCall { bucket_ms: Some(bucket_ms), ..gap.clone() });
+        let deadline = Instant::now() + self.patience;
+        let mut question = Question::new(self.log.camera().clone(), call, deadline);
+        match counts(&self.relay, &mut question).await {
+            Ok((counts, trailer)) => {
+                self.beyond = ends(&trailer, None).1;
+                self.trailer = Some(trailer);
+                return counts;
+            }
+            Err(RelayError::Failed(failure)) if failure.code == FailureCode::Unsupported => {
+                self.gap = Some(gap);
+            }
+            Err(error) => self.beyond = Beyond::Nobody(CoveredBy::nobody(&error)),
+        }
+        Vec::new()
+    }
+
+    /// Ends behind the last event given.
+    pub(super) fn give_up(&mut self) -> Finish {
+        self.hang_up();
+        let begin = before(self.log.call().from.unwrap_or(Timestamp::MIN));
+        self.finish(self.last.or(Some(begin)), true)
     }
 
     /// The end of a list that goes on behind `at`, if that is somewhere.

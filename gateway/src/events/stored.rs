@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use oriel_proto::{
-    CameraId,
+    CameraId, Timestamp,
     call::{EventsCall, Order},
     event::{LostRange, Position},
     frame::SpoolState,
@@ -12,7 +12,7 @@ use oriel_proto::{
 use super::coverage::{Beyond, Coverage, CoveredBy, End, of_kept};
 use crate::{
     registry::ToldLog,
-    store::{Extent, Held, KeptEvent, Read, Store, StoreError},
+    store::{Counted, Extent, Held, KeptEvent, Read, Store, StoreError},
 };
 
 /// The most events that are read at once.
@@ -127,6 +127,40 @@ impl StoredLog {
         let read = self.look(0, None, (), |(), _| ()).await?;
         self.extent.get_or_insert(read.extent);
         Ok(())
+    }
+
+    /// The time before which everything is here that can be told of what is asked; none when that lies before all of it.
+    pub(super) fn whole_until(&self) -> Option<Timestamp> {
+        let horizon = self.extent.as_ref()?.horizon?;
+        let until = self.call.to.map_or(horizon, |to| to.min(horizon));
+        Some(until).filter(|until| self.call.from < Some(*until))
+    }
+
+    /// Gives time and kind of events before `until` to `each`, oldest first, behind the last one given, of at most so many rows.
+    pub(super) async fn count<T: Send + 'static>(
+        &self,
+        until: Timestamp,
+        rows: u64,
+        into: T,
+        each: impl FnMut(&mut T, Timestamp, &str) + Send + 'static,
+    ) -> Result<Counted<T>, StoreError> {
+        let call = EventsCall {
+            to: Some(until),
+            after: self.last.or(self.call.after),
+            limit: Some(rows),
+            ..self.call.clone()
+        };
+        self.store.count_log(self.camera.clone(), call, into, each).await
+    }
+
+    /// Whether its camera is connected and uploads nothing.
+    pub(super) const fn is_on_demand(&self) -> bool {
+        self.online && !self.live
+    }
+
+    /// Whether something is here of the time asked for that the camera itself wrote.
+    pub(super) async fn has_written(&self) -> Result<bool, StoreError> {
+        self.store.has_written(self.camera.clone(), self.call.from, self.call.to).await
     }
 
     /// What the camera has to be asked for beside what is kept: nothing when it is not connected, when what was read ends before that

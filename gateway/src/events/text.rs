@@ -18,7 +18,8 @@ pub enum Form {
 /// Events behind some text, with one byte between two of them.
 #[derive(Clone, Debug)]
 pub struct Text {
-    writer: Writer,
+    /// None where of each event only the kind is written.
+    writer: Option<Writer>,
     bytes: Vec<u8>,
     between: u8,
     /// Where the first event begins.
@@ -32,27 +33,38 @@ impl Text {
     pub fn of(camera: &CameraId, before: &str, between: u8, room: usize) -> Self {
         let mut bytes = Vec::with_capacity(room);
         bytes.extend_from_slice(before.as_bytes());
-        let writer = Writer::of(camera, Form::Json);
+        let writer = Some(Writer::of(camera, Form::Json));
         Self { writer, begin: bytes.len(), bytes, between, ends: Vec::new() }
     }
 
     /// No events of `camera` yet, of which each will be a line, the last one without its end.
     pub fn lines(camera: &CameraId, form: Form) -> Self {
-        let writer = Writer::of(camera, form);
+        let writer = Some(Writer::of(camera, form));
         Self { writer, begin: 0, bytes: Vec::new(), between: b'\n', ends: Vec::new() }
+    }
+
+    /// No events yet, of each of which only the kind will be written, as it is.
+    pub const fn of_kinds() -> Self {
+        Self { writer: None, begin: 0, bytes: Vec::new(), between: b'\n', ends: Vec::new() }
     }
 
     /// Adds an event.
     pub fn push(&mut self, event: &EventView<'_>) {
         self.separate();
-        self.writer.write(&mut self.bytes, event);
+        match &mut self.writer {
+            Some(writer) => writer.write(&mut self.bytes, event),
+            None => put(&mut self.bytes, event.kind.as_bytes()),
+        }
         self.ends.push((event.position(), self.bytes.len()));
     }
 
     /// Adds an event that is kept here.
     pub fn push_kept(&mut self, kept: &KeptEvent<'_>) {
         self.separate();
-        self.writer.write_kept(&mut self.bytes, kept);
+        match &mut self.writer {
+            Some(writer) => writer.write_kept(&mut self.bytes, kept),
+            None => put(&mut self.bytes, kept.event.kind.as_bytes()),
+        }
         self.ends.push((kept.event.position(), self.bytes.len()));
     }
 

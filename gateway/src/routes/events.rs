@@ -4,6 +4,7 @@
 pub(super) mod follow;
 mod lines;
 pub mod many;
+pub mod timeline;
 mod view;
 
 use std::{collections::BTreeSet, fmt, time::Duration};

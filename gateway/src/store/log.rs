@@ -3,6 +3,7 @@
 //! A log belongs to a camera until that is removed; what is left of it then goes step by step ([`Store::expire`]).
 
 mod arrival;
+mod count;
 mod epoch;
 mod posted;
 mod presence;
@@ -27,6 +28,7 @@ use serde::{
 pub(super) use self::arrival::newest as newest_arrival;
 pub use self::{
     arrival::{Arrival, Arrivals, Arrived, HistoryStart},
+    count::Counted,
     posted::{Posted, PostedEntry},
     presence::Presence,
     read::{Extent, Held, KeptEvent, Read},

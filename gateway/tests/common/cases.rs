@@ -47,6 +47,10 @@ fn case(method: &str, route: &str) -> Case {
             let (mine, foreign) = ("/v1/cameras/porch/events", "/v1/cameras/zanzibar/events");
             sight(Role::Viewer, mine, foreign, none, 200)
         }
+        ("GET", "/v1/cameras/{id}/timeline") => {
+            let (mine, foreign) = ("/v1/cameras/porch/timeline", "/v1/cameras/zanzibar/timeline");
+            sight(Role::Viewer, mine, foreign, none, 200)
+        }
         ("PATCH", "/v1/cameras/{id}") => {
             let (mine, foreign) = ("/v1/cameras/porch", "/v1/cameras/zanzibar");
             sight(Role::Operator, mine, foreign, json!({"name": "Front porch"}), 200)

@@ -165,7 +165,7 @@ fn page<T>(
 }
 
 /// The place behind which an answer begins, and the time at which it ends at the latest.
-fn ends(call: &EventsCall) -> ((i64, Vec<u8>, i64), i64) {
+pub(super) fn ends(call: &EventsCall) -> ((i64, Vec<u8>, i64), i64) {
     let (from, to) = (call.from.unwrap_or(Timestamp::MIN), call.to.unwrap_or(Timestamp::MAX));
     let desc = call.order == Order::Desc;
     let (begin, end) = if desc { (to, from) } else { (from, to) };
