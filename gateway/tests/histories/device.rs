@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::{SinkExt, StreamExt, stream::SplitSink};
 use oriel_proto::{
-    AgentFrame, Body, Call, GatewayFrame, InstanceId, Items, Trailer, decode, encode,
+    AgentFrame, Body, Call, GatewayFrame, InstanceId, Items, LoggedEvent, Timestamp, Trailer,
+    call::{EventCount, EventsCall},
+    decode, encode,
     frame::{AgentHealth, CameraHealth, Health, SourceState, Upload},
 };
 use tokio::{net::TcpStream, task::JoinHandle};
@@ -155,15 +157,35 @@ fn heard(camera: &Shared, frame: GatewayFrame) -> Vec<AgentFrame> {
         GatewayFrame::Request(request) => {
             let Call::Events(call) = &request.call else { panic!("not a question for events: {request:?}") };
             let (events, trailer) = camera.answer(call);
-            let parts = (0..).zip(events.chunks(PIECE)).map(|(n, events)| AgentFrame::Part {
-                id: request.id,
-                n,
-                body: Body::Items(Items::Events(events.to_vec())),
-            });
+            let pieces = (0..).zip(items(call, events));
+            let parts =
+                pieces.map(|(n, items)| AgentFrame::Part { id: request.id, n, body: Body::Items(items) });
             let done = AgentFrame::Done { id: request.id, trailer: Trailer::Events(trailer) };
             parts.chain([done]).collect()
         }
         GatewayFrame::Notice(notice) => panic!("a conflict: {notice:?}"),
         _ => Vec::new(),
     }
+}
+
+/// The pieces of an answer: events, or how many there are of each kind in each stretch of time.
+fn items(call: &EventsCall, events: Vec<LoggedEvent>) -> Vec<Items> {
+    let Some(bucket_ms) = call.bucket_ms else {
+        return events.chunks(PIECE).map(|events| Items::Events(events.to_vec())).collect();
+    };
+    let mut counts: Vec<EventCount> = Vec::new();
+    for (at, kind) in events.into_iter().map(|event| (event.event.at, event.event.kind)) {
+        let at = stretch(at, bucket_ms);
+        match counts.iter_mut().find(|count| (count.at, &count.kind) == (at, &kind)) {
+            Some(count) => count.count += 1,
+            None => counts.push(EventCount { at, kind, count: 1 }),
+        }
+    }
+    counts.chunks(PIECE).map(|counts| Items::EventCounts(counts.to_vec())).collect()
+}
+
+/// The beginning of the stretch of so many milliseconds in which a time lies.
+pub(crate) fn stretch(at: Timestamp, bucket_ms: u64) -> Timestamp {
+    let length = bucket_ms as i64 * 1_000;
+    Timestamp::from_micros(at.as_micros().div_euclid(length) * length)
 }

@@ -138,7 +138,7 @@ impl<'a> History<'a> {
         Ok(())
     }
 
-    /// The answer, whole, in pages and in lines, is what was written.
+    /// The answer, whole, in pages, in lines and in numbers, is what was written.
     async fn asked(&self, ask: &Ask) -> truth::Verdict {
         let (question, is_online) = (self.question(ask), self.device.is_online());
         let compare = |after, answer: &Answer| {
@@ -166,6 +166,12 @@ impl<'a> History<'a> {
         if question.call.to.is_some() {
             truth::pages(&whole, &pages, ask.desc)?;
             truth::pages(&lines, &pages, ask.desc)?;
+            // Some have all in one step, some nearly each event in its own.
+            let step_s = [2, 5, 60, 3_600][ask.limit % 4];
+            let timeline = question.timeline(self.gateway, &self.name, step_s).await;
+            truth::timeline(&whole, &timeline, step_s).map_err(|why| {
+                format!("{why}\n{question:?}\nonline: {is_online}\n{timeline:#?}\n{whole:#?}")
+            })?;
         }
         Ok(())
     }

@@ -50,6 +50,8 @@ pub(crate) struct Stretch {
 pub(crate) struct Answer {
     /// What the camera wrote of it.
     pub(crate) events: Vec<Told>,
+    /// Time and kind of each event, whoever wrote it.
+    pub(crate) kinds: Vec<(Timestamp, String)>,
     /// The place of the last event, whoever wrote it.
     pub(crate) last: Option<Position>,
     pub(crate) coverage: Vec<Stretch>,
@@ -76,8 +78,18 @@ impl Question {
             time.map_or(String::new(), |time| format!("&{name}={}", Rfc3339(time)))
         };
         let (from, to) = (time("from", self.call.from), time("to", self.call.to));
-        let order = self.call.order.as_str();
-        format!("/v1/cameras/{camera}/events?order={order}{from}{to}{}{rest}", self.filter)
+        format!("/v1/cameras/{camera}/{rest}{from}{to}{}", self.filter)
+    }
+
+    /// How many there are in each step of so many seconds; what is asked must have a time.
+    pub(crate) async fn timeline(&self, gateway: &TestGateway, camera: &str, step_s: u64) -> Timeline {
+        let path = self.path(camera, &format!("timeline?step={step_s}s"));
+        Timeline::read(&gateway.get(&path).await.expect(200).json())
+    }
+
+    /// The path of a list, with what else is asked of it.
+    fn list(&self, camera: &str, rest: &str) -> String {
+        self.path(camera, &format!("events?order={}{rest}", self.call.order.as_str()))
     }
 
     /// A page of at most so many events, behind a cursor.
@@ -89,7 +101,7 @@ impl Question {
         cursor: Option<&str>,
     ) -> Answer {
         let cursor = cursor.map_or(String::new(), |cursor| format!("&cursor={cursor}"));
-        let path = self.path(camera, &format!("&limit={limit}{cursor}"));
+        let path = self.list(camera, &format!("&limit={limit}{cursor}"));
         let page = gateway.get(&path).await.expect(200).json();
         Answer::read(page["events"].as_array().unwrap(), &page)
     }
@@ -97,7 +109,7 @@ impl Question {
     /// All of it, or at most so many events, line by line.
     pub(crate) async fn lines(&self, gateway: &TestGateway, camera: &str, limit: Option<usize>) -> Answer {
         let limit = limit.map_or(String::new(), |limit| format!("&limit={limit}"));
-        let request = gateway.request(Method::GET, &self.path(camera, &limit)).bearer_auth(&gateway.admin);
+        let request = gateway.request(Method::GET, &self.list(camera, &limit)).bearer_auth(&gateway.admin);
         let answer = Http::of(request.header("accept", "application/x-ndjson")).await.expect(200);
         let mut lines: Vec<Value> =
             answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -115,12 +127,38 @@ impl Answer {
             place: *place,
             description: event["description"].as_str().unwrap().to_owned(),
         });
+        let kind = |event: &Value| event["kind"].as_str().unwrap().to_owned();
         Self {
             events: told.collect(),
+            kinds: places.iter().zip(events).map(|(place, event)| (place.at, kind(event))).collect(),
             last: places.last().copied(),
             coverage: end["coverage"].as_array().unwrap().iter().map(Stretch::read).collect(),
             complete: end["complete"] == true,
             next: end["next"].as_str().map(str::to_owned),
+        }
+    }
+}
+
+/// Numbers of events, step by step.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    /// The beginning of a step, a kind, and how many there are.
+    pub(crate) numbers: Vec<(Timestamp, String, u64)>,
+    pub(crate) coverage: Vec<Stretch>,
+    pub(crate) complete: bool,
+}
+
+impl Timeline {
+    fn read(timeline: &Value) -> Self {
+        let steps = timeline["steps"].as_array().unwrap().iter();
+        let numbers = steps.flat_map(|step| {
+            let kinds = step["events"].as_object().unwrap().iter();
+            kinds.map(|(kind, number)| (time(&step["at"]), kind.clone(), number.as_u64().unwrap()))
+        });
+        Self {
+            numbers: numbers.collect(),
+            coverage: timeline["coverage"].as_array().unwrap().iter().map(Stretch::read).collect(),
+            complete: timeline["complete"] == true,
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What an answer must be, by the plain list of what a camera wrote.
 
+use std::collections::BTreeMap;
+
 use oriel_proto::{EventId, LoggedEvent, Timestamp, event::Position, frame::Upload};
 
 use crate::{
     camera::Camera,
-    question::{Answer, Question, Stretch, Told},
+    device::stretch,
+    question::{Answer, Question, Stretch, Timeline, Told},
 };
 
 /// What is wrong with an answer.
@@ -173,6 +176,22 @@ pub(crate) fn pages(whole: &Answer, pages: &[Answer], desc: bool) -> Verdict {
             "the coverage of {} pages (desc: {desc}) is {many:#?}, of the whole {one:#?}",
             pages.len()
         ));
+    }
+    Ok(())
+}
+
+/// The numbers of a timeline are those of the events of the whole answer, and say something about the same time.
+pub(crate) fn timeline(whole: &Answer, timeline: &Timeline, step_s: u64) -> Verdict {
+    let mut numbers = BTreeMap::new();
+    for (at, kind) in &whole.kinds {
+        *numbers.entry((stretch(*at, step_s * 1_000), kind.clone())).or_insert(0) += 1;
+    }
+    let told = timeline.numbers.iter().map(|(at, kind, number)| ((*at, kind.clone()), *number));
+    if told.collect::<BTreeMap<_, _>>() != numbers {
+        return Err("the numbers of the timeline are not those of the events".into());
+    }
+    if (&timeline.coverage, timeline.complete) != (&whole.coverage, whole.complete) {
+        return Err("the timeline covers something else than the list".into());
     }
     Ok(())
 }
