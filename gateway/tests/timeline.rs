@@ -246,6 +246,11 @@ async fn the_last_day_is_counted_in_quarters_of_an_hour_unless_something_else_is
     let gateway = TestGateway::start().await;
     let agent = gateway.agent(&["porch"]).await;
     agent.answering(|request| vec![reply(&request, Items::EventCounts(Vec::new()))]);
+    let noted = async || {
+        let page = gateway.get("/v1/cameras/porch/events?source=store").await.expect(200).json();
+        !page["events"].as_array().unwrap().is_empty()
+    };
+    until("it is written down that the camera came", noted).await;
     let timeline = gateway.get(TIMELINE).await.expect(200).json();
     assert_eq!(timeline["step_ms"], 900_000);
     let time = |name: &str| {

@@ -17,7 +17,9 @@ use oriel_proto::{
 };
 use tokio::time::Instant;
 
-use super::{Coverage, Events, MergedLog, camera::counts, coverage::of_camera, merged::before, text::Text};
+use super::{
+    Coverage, Events, MergedLog, StoredLog, camera::counts, coverage::of_camera, merged::before, text::Text,
+};
 use crate::{
     relay::{Question, RelayError},
     store::StoreError,
@@ -29,11 +31,18 @@ const ROWS: u64 = 5_000;
 /// Events of what is kept that are merged at once.
 const PAGE: u64 = 1_000;
 
-/// The most numbers of one answer: some megabytes, if each is of another kind.
-const NUMBERS: usize = 64_000;
+/// How far one answer goes: it is sent whole, and somebody waits for it.
+#[derive(Clone, Copy, Debug)]
+struct Most {
+    /// Events, or rows of what is kept, that are looked at.
+    events: u64,
+    /// Numbers that are told: some megabytes, if each is of another kind.
+    numbers: usize,
+    /// How long that takes.
+    within: Duration,
+}
 
-/// An answer that takes longer than this goes no further: it is sent whole, and somebody waits for it.
-const WITHIN: Duration = Duration::from_secs(60);
+const MOST: Most = Most { events: SEARCH_ROWS, numbers: 64_000, within: Duration::from_secs(60) };
 
 /// Numbers of events by the beginning of their step and by their kind.
 pub type Steps = BTreeMap<Timestamp, BTreeMap<String, u64>>;
@@ -59,17 +68,16 @@ impl Events {
         patience: Option<Duration>,
     ) -> Result<Timeline, StoreError> {
         let log = self.stored(camera, call.clone());
+        let begin = || Counting::begin(self, log.clone(), step_ms, patience, MOST);
         if patience.is_some() && log.is_on_demand() && !log.has_written().await? {
-            let tally = Tally::new(&call, step_ms);
-            let mut counting = Counting::begin(self, camera, &call, patience, tally).await?;
+            let mut counting = begin().await?;
             counting.by_camera(step_ms).await;
             let timeline = counting.finish().await?;
             if !log.has_written().await? {
                 return Ok(timeline);
             }
         }
-        let tally = Tally::new(&call, step_ms);
-        Counting::begin(self, camera, &call, patience, tally).await?.finish().await
+        begin().await?.finish().await
     }
 
     /// What the camera itself counts; its first word must come by `deadline`. The caller's access must have been checked.
@@ -97,25 +105,25 @@ impl Events {
 struct Counting {
     log: MergedLog,
     tally: Tally,
-    /// When it is given up.
-    end: Instant,
+    most: Most,
+    begun: Instant,
 }
 
 impl Counting {
     async fn begin(
         events: &Events,
-        camera: &CameraId,
-        call: &EventsCall,
+        log: StoredLog,
+        step_ms: u64,
         patience: Option<Duration>,
-        tally: Tally,
+        most: Most,
     ) -> Result<Self, StoreError> {
-        let stored = events.stored(camera, call.clone());
-        let relay = events.relay.clone();
-        let mut log = MergedLog::begin(stored, relay, patience.unwrap_or_default(), Text::of_kinds()).await?;
+        let tally = Tally::new(log.call(), step_ms);
+        let (relay, text) = (events.relay.clone(), Text::of_kinds());
+        let mut log = MergedLog::begin(log, relay, patience.unwrap_or_default(), text).await?;
         if patience.is_none() {
             log.without_camera();
         }
-        Ok(Self { log, tally, end: Instant::now() + WITHIN })
+        Ok(Self { log, tally, most, begun: Instant::now() })
     }
 
     /// Lets the camera count what is not here.
@@ -164,7 +172,8 @@ impl Counting {
     /// Whether no more is to be looked at.
     fn is_enough(&self) -> bool {
         let Tally { looked_at, numbers, .. } = self.tally;
-        looked_at >= SEARCH_ROWS || numbers >= NUMBERS || Instant::now() >= self.end
+        let Most { events, numbers: most, within } = self.most;
+        looked_at >= events || numbers >= most || self.begun.elapsed() >= within
     }
 }
 
@@ -236,3 +245,6 @@ impl Tally {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
