@@ -7,6 +7,7 @@ pub(crate) mod life;
 pub(crate) mod long;
 pub(crate) mod opaque;
 pub(crate) mod prompt;
+pub(crate) mod silent;
 pub(crate) mod upload;
 
 use std::net::Ipv4Addr;

@@ -1,6 +1,9 @@
 //! One HTTP/1.1 connection at a time that is kept as long as it lasts; dropping a question hangs up.
 
-use std::net::Ipv4Addr;
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{Method, Request, header};
@@ -46,6 +49,17 @@ pub(crate) struct Reply {
     /// The status.
     pub(crate) status: u16,
     /// The body.
+    pub(crate) body: Bytes,
+}
+
+/// A whole answer of lines.
+#[derive(Debug)]
+pub(crate) struct TimedLines {
+    /// From the request until the first line had come.
+    pub(crate) first: Duration,
+    /// From the request until the end.
+    pub(crate) whole: Duration,
+    /// All lines.
     pub(crate) body: Bytes,
 }
 
@@ -98,6 +112,27 @@ impl Caller {
         self.open = Some(connection);
         Reply { status: parts.status.as_u16(), body: Bytes::new() }.must_be(200)?;
         Ok(lines)
+    }
+
+    /// Asks for lines, takes all of them, and times the first one and the last.
+    pub(crate) async fn time_lines(&mut self, path: &str) -> Result<TimedLines> {
+        let request = self.request(Method::GET, path).header(header::ACCEPT, "application/x-ndjson");
+        let mut connection = self.connection().await.doing("connecting")?;
+        let start = Instant::now();
+        let response =
+            connection.sender.send_request(request.body(Full::default())?).await.doing("asking")?;
+        let (parts, mut frames) = response.into_parts();
+        let (mut body, mut first) = (Vec::new(), None);
+        while let Some(frame) = frames.frame().await {
+            body.extend(frame.doing("taking the answer")?.into_data().unwrap_or_default());
+            if first.is_none() && body.contains(&b'\n') {
+                first = Some(start.elapsed());
+            }
+        }
+        let whole = start.elapsed();
+        self.open = Some(connection);
+        let body = Reply { status: parts.status.as_u16(), body: body.into() }.must_be(200)?.body;
+        Ok(TimedLines { first: first.unwrap_or(whole), whole, body })
     }
 
     /// Posts JSON and takes the whole answer.

@@ -18,6 +18,7 @@ mod camera;
 pub(crate) mod query;
 mod rate;
 mod raw;
+mod silent;
 mod visible;
 
 use std::path::PathBuf;

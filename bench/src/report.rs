@@ -74,6 +74,11 @@ impl Report {
         &self.faults
     }
 
+    /// Prints how a step ended before which there were so many faults.
+    pub(crate) fn step(&self, name: &str, faults_before: usize) {
+        self.figure(name, if self.faults.len() == faults_before { "PASS" } else { "FAIL" });
+    }
+
     /// Prints the verdict; whether everything held.
     pub(crate) fn verdict(self) -> bool {
         println!("  took: {:.1} s", self.start.elapsed().as_secs_f64());

@@ -1,4 +1,5 @@
-//! Query: pages and an export of a store that is large, by cameras that stay connected and upload more.
+//! Query: pages and an export of a store that is large, by cameras that stay connected and upload more; then lines of many cameras that
+//! have left, and of some that are there and never answer.
 //!
 //! The events of a camera are a millisecond apart by its clock, so that 3.6 s of it are what an hour is for a camera that writes one
 //! every second.
@@ -21,6 +22,7 @@ use tokio::{
 use super::{
     agents::Fleet,
     camera::{Camera, FULL},
+    silent,
 };
 use crate::{
     failure::{Doing, Failure, Result},
@@ -61,18 +63,32 @@ const SUPPLY: u64 = 1_000;
 /// How often memory and files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Pages and an export of a large store
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Step {
+    /// Pages, and those behind them
+    Pages,
+    /// One answer of very many lines while more comes in
+    Export,
+    /// Lines of many cameras of which some never answer
+    Silent,
+}
+
+/// Pages and an export of a large store, and lines of cameras that never answer
 #[derive(Debug, clap::Args)]
 pub(crate) struct Query {
     /// Cameras, each with an agent of its own
     #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u16).range(1..=4_000))]
     cameras: u16,
     /// Events of all cameras together
-    #[arg(long, value_name = "N", default_value = "10000000", value_parser = clap::value_parser!(u32).range(1_000_000..))]
+    #[arg(long, value_name = "N", default_value = "10000000", value_parser = clap::value_parser!(u32).range(100_000..))]
     events: u32,
     /// Events that are exported, about
     #[arg(long, value_name = "N", default_value = "1000000", value_parser = clap::value_parser!(u32).range(1_000..))]
     exported: u32,
+    /// Measures this alone; repeatable
+    #[arg(long, value_name = "STEP", value_enum)]
+    only: Vec<Step>,
     /// Repeats the run with this seed
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -104,11 +120,22 @@ impl Query {
         let gateway = Gateway::start(options).await?;
         let fleet = Fleet::start(fleet::enrolled(&gateway, cameras, 1).await?, seed).await?;
         fill(&fleet, each, &report).await?;
-        pages(&gateway, &fleet, each, seed, &mut report).await?;
-        let share = u64::from(self.exported) / u64::from(self.cameras);
-        export(&gateway, &fleet, share, &data.path().join("data/oriel.db-wal"), &mut report).await?;
+        if self.wants(Step::Pages) {
+            pages(&gateway, &fleet, each, seed, &mut report).await?;
+        }
+        if self.wants(Step::Export) {
+            let share = u64::from(self.exported) / u64::from(self.cameras);
+            export(&gateway, &fleet, share, &data.path().join("data/oriel.db-wal"), &mut report).await?;
+        }
+        if self.wants(Step::Silent) {
+            silent::measure(&gateway, fleet, &mut report).await?;
+        }
         gateway.warnings()?.iter().take(10).for_each(|warning| report.progress(warning));
         Ok(report.verdict())
+    }
+
+    fn wants(&self, step: Step) -> bool {
+        self.only.is_empty() || self.only.contains(&step)
     }
 }
 
