@@ -160,7 +160,8 @@ pub(super) fn of_kept(call: &EventsCall, end: End, extent: &Extent, beyond: Beyo
     if let Some(horizon) = extent.horizon {
         add(start, horizon.min(to), CoveredBy::Store);
     }
-    let start = start.max(extent.horizon);
+    // Of a clock that was set back, what was removed may lie behind the horizon: beside what is covered there, and what is missing.
+    let start = from.max(extent.horizon);
     match beyond {
         Beyond::Camera(_) => add(start, to, CoveredBy::Camera),
         Beyond::Nobody(why) => add(start, to, why),
@@ -196,4 +197,23 @@ fn range(call: &EventsCall, extent: &Extent, beyond: Beyond) -> (Option<Timestam
         if call.order == Order::Desc { to = to.min(after.at) } else { from = Some(after.at) }
     }
     (from, from.map_or(to, |from| to.max(from)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_removed_hides_nothing_that_is_missing() {
+        let at = Timestamp::from_millis;
+        // A clock that was set back: what was removed is later than all that is held of the present epoch.
+        let extent = Extent { horizon: Some(at(10)), purged: Some(at(20)), ..Extent::default() };
+        let call = EventsCall { from: Some(at(5)), to: Some(at(30)), ..EventsCall::all(Order::Asc) };
+        let missing = Beyond::Nobody(CoveredBy::CameraOffline);
+        let stretch = |from, to, by| Coverage { from: Some(at(from)), to: at(to), by };
+        assert_eq!(
+            of_kept(&call, End::default(), &extent, missing),
+            [stretch(5, 20, CoveredBy::PastRetention), stretch(10, 30, CoveredBy::CameraOffline)]
+        );
+    }
 }

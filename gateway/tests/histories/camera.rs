@@ -1,7 +1,8 @@
 //! A camera as a plain list: all that it ever wrote, what of that it still has, and what it says of it.
 
-use std::collections::HashSet;
+use std::time::Duration;
 
+use oriel_gateway::clock;
 use oriel_proto::{
     CameraId, Epoch, Event, EventId, Kind, LoggedEvent, Seq, Severity, Timestamp,
     call::{EventsCall, EventsTrailer, Order},
@@ -56,8 +57,10 @@ pub(crate) struct Camera {
     pub(crate) said: Timestamp,
     pub(crate) runs: Vec<Run>,
     pub(crate) lost: Vec<LostRange>,
-    /// What was uploaded.
-    came: HashSet<EventId>,
+    /// What was uploaded, in the order in which it came, and when it was sent by the gateway's clock.
+    came: Vec<(Timestamp, EventId)>,
+    /// How many of those the gateway has removed.
+    removed: usize,
     pub(crate) upload: Upload,
 }
 
@@ -70,8 +73,8 @@ pub(crate) enum Next {
 impl Camera {
     pub(crate) fn new(id: CameraId, now: Timestamp) -> Self {
         let (said, upload) = (Timestamp::MIN, Upload::Live);
-        let (lost, came) = (Vec::new(), HashSet::new());
-        Self { id, now: now.as_micros(), said, runs: vec![Run::new()], lost, came, upload }
+        let (lost, came) = (Vec::new(), Vec::new());
+        Self { id, now: now.as_micros(), said, runs: vec![Run::new()], lost, came, removed: 0, upload }
     }
 
     /// Writes an event so long after the last one, or as soon after it as order allows.
@@ -183,7 +186,8 @@ impl Camera {
         let events = run.events[first as usize - 1..end as usize - 1].to_vec();
         let next = run.next();
         (run.told, run.told_at) = (next, as_of);
-        self.came.extend((first..end).map(|seq| EventId { epoch, seq }));
+        let now = clock::now();
+        self.came.extend((first..end).map(|seq| (now, EventId { epoch, seq })));
         Some(Next::Events(Events { camera, epoch, first, events, next, as_of }))
     }
 
@@ -201,7 +205,33 @@ impl Camera {
     /// Whether an event has left the camera without having come to the gateway.
     pub(crate) fn is_lost(&self, id: EventId) -> bool {
         let lost = |lost: &LostRange| lost.epoch == id.epoch && (lost.first..=lost.last).contains(&id.seq);
-        self.lost.iter().any(lost) && !self.came.contains(&id)
+        self.lost.iter().any(lost) && !self.came.iter().any(|(_, came)| *came == id)
+    }
+
+    /// The gateway removes at least so many more of those that came first, as they came together; gives the time of the gateway before
+    /// which those came.
+    pub(crate) fn expire(&mut self, count: usize) -> Timestamp {
+        self.removed = (self.removed + count).min(self.came.len());
+        let sent = |n: usize| self.came.get(n).map(|(sent, _)| *sent);
+        while self.removed > 0 && sent(self.removed) == sent(self.removed - 1) {
+            self.removed += 1;
+        }
+        sent(self.removed).unwrap_or_else(clock::now)
+    }
+
+    /// Whether the gateway has removed an event.
+    pub(crate) fn is_removed(&self, id: EventId) -> bool {
+        self.came[..self.removed].iter().any(|(_, removed)| *removed == id)
+    }
+
+    /// A time behind everything that the gateway has removed.
+    pub(crate) fn removed_to(&self) -> Option<Timestamp> {
+        let at = |id: &EventId| Some(self.runs.iter().find(|run| run.id == id.epoch)?.at(id.seq));
+        self.came[..self.removed]
+            .iter()
+            .filter_map(|(_, id)| at(id))
+            .max()
+            .map(|at| at.after(Duration::from_micros(1)))
     }
 
     /// Its answer to a question.

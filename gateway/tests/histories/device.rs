@@ -29,8 +29,6 @@ pub(crate) struct Device {
     enrolled: Enrolled,
     instance: InstanceId,
     generation: u64,
-    /// How often it has left.
-    left: usize,
     link: Option<(Sink, JoinHandle<()>)>,
 }
 
@@ -39,7 +37,7 @@ type Sink = Arc<tokio::sync::Mutex<SplitSink<WebSocketStream<TcpStream>, Message
 impl Device {
     /// One that has not connected yet.
     pub(crate) fn new(camera: Shared, enrolled: Enrolled) -> Self {
-        Self { camera, enrolled, instance: InstanceId::new(), generation: 0, left: 0, link: None }
+        Self { camera, enrolled, instance: InstanceId::new(), generation: 0, link: None }
     }
 
     pub(crate) fn camera(&self) -> MutexGuard<'_, Camera> {
@@ -83,15 +81,12 @@ impl Device {
     /// Leaves, and waits until the gateway knows.
     pub(crate) async fn leave(&mut self, gateway: &TestGateway) {
         let Some((sink, task)) = self.link.take() else { return };
+        let path = format!("/v1/cameras/{}/events?source=store&kind=offline&limit=1", self.camera().id);
+        let newest = async || gateway.get(&path).await.expect(200).json()["events"][0]["id"].clone();
+        let before = newest().await;
         _ = sink.lock().await.close().await;
         soon("the link ends", task).await.unwrap();
-        self.left += 1;
-        let path = format!("/v1/cameras/{}/events?source=store&kind=offline", self.camera().id);
-        let noted = async || {
-            let page = gateway.get(&path).await.expect(200).json();
-            page["events"].as_array().unwrap().len() == self.left
-        };
-        until("it is written down that the camera left", noted).await;
+        until("it is written down that the camera left", async || newest().await != before).await;
     }
 
     /// Uploads the next events, if they are uploaded, at most so many, and waits until they are acknowledged.

@@ -1,4 +1,6 @@
 //! One answer for any time range: random histories of cameras, of which every answer is compared with a plain list of what was written.
+//!
+//! Not among them: events that are sent again under a new epoch, and searches that are given up.
 
 #![allow(clippy::unwrap_used, reason = "what these helpers cannot do fails the test")]
 
@@ -12,10 +14,14 @@ mod truth;
 use std::{
     cell::Cell,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use common::TestGateway;
-use oriel_gateway::clock;
+use oriel_gateway::{
+    clock,
+    store::{Retention, Store},
+};
 use oriel_proto::{Timestamp, frame::Upload};
 use proptest::{
     collection::vec,
@@ -49,6 +55,8 @@ enum Step {
     Tell,
     /// The oldest events leave the device.
     Drop(u64),
+    /// At least so many of those that the gateway keeps are past their time.
+    Expire(usize),
     /// The clock is set back by so many milliseconds more than are held.
     SetBack(i64),
     Connect,
@@ -85,6 +93,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (1..9_u64).prop_map(Step::Upload),
         2 => Just(Step::Tell),
         1 => (1..9_u64).prop_map(Step::Drop),
+        2 => (1..12_usize).prop_map(Step::Expire),
         1 => (0..20_000_i64).prop_map(Step::SetBack),
         4 => Just(Step::Connect),
         3 => Just(Step::Leave),
@@ -96,12 +105,14 @@ fn step() -> impl Strategy<Value = Step> {
 /// One camera, whose history is made up.
 struct History<'a> {
     gateway: &'a TestGateway,
+    /// What the gateway keeps, as another process sees it.
+    store: &'a Store,
     name: String,
     device: Device,
 }
 
 impl<'a> History<'a> {
-    async fn new(gateway: &'a TestGateway, n: u32) -> Self {
+    async fn new(gateway: &'a TestGateway, store: &'a Store, n: u32) -> Self {
         let name = format!("camera-{n}");
         // A day and more passes in no history.
         let begin = clock::now().as_micros() - 2 * 86_400_000_000;
@@ -109,7 +120,7 @@ impl<'a> History<'a> {
         let enrolled = gateway.enroll(&[&name]).await;
         let mut device = Device::new(Arc::new(Mutex::new(camera)), enrolled);
         device.connect().await;
-        Self { gateway, name, device }
+        Self { gateway, store, name, device }
     }
 
     async fn happen(&mut self, step: &Step) -> truth::Verdict {
@@ -119,6 +130,7 @@ impl<'a> History<'a> {
             Step::Upload(most) => self.device.upload(*most).await,
             Step::Tell => self.device.tell(self.gateway).await,
             Step::Drop(count) => self.device.camera().drop_oldest(*count),
+            Step::Expire(count) => self.expire(*count).await,
             Step::SetBack(ms) => {
                 // Events are uploaded in the order of their runs, so that the end of one is told before the next.
                 self.device.tell(self.gateway).await;
@@ -136,6 +148,13 @@ impl<'a> History<'a> {
             Step::Ask(ask) => return self.asked(ask).await,
         }
         Ok(())
+    }
+
+    /// The gateway removes what came first.
+    async fn expire(&self, count: usize) {
+        let until = self.device.camera().expire(count);
+        let all = Retention { age: Duration::ZERO, events: u64::MAX };
+        while self.store.expire(all, until).await.unwrap().more {}
     }
 
     /// The answer, whole, in pages, in lines and in numbers, is what was written.
@@ -191,7 +210,10 @@ impl<'a> History<'a> {
 fn every_answer_is_what_was_written_and_says_what_of_that_is_missing() {
     let asked = std::env::var(HISTORIES).ok().map(|text| text.parse().unwrap());
     let runtime = Runtime::new().unwrap();
-    let gateway = runtime.block_on(TestGateway::start());
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let gateway = runtime.block_on(TestGateway::with(|config| config.data = data.clone()));
+    let store = Store::open(&data).unwrap();
     let cases = asked.unwrap_or(USUALLY);
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let mut runner = match asked {
@@ -203,7 +225,7 @@ fn every_answer_is_what_was_written_and_says_what_of_that_is_missing() {
     let verdict = runner.run(&vec(step(), 3..24), |steps| {
         cameras.set(cameras.get() + 1);
         runtime.block_on(async {
-            let mut history = History::new(&gateway, cameras.get()).await;
+            let mut history = History::new(&gateway, &store, cameras.get()).await;
             for step in &steps {
                 history.happen(step).await.map_err(TestCaseError::fail)?;
             }

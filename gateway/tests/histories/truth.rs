@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use oriel_proto::{EventId, LoggedEvent, Timestamp, event::Position, frame::Upload};
+use oriel_proto::{
+    EventId, LoggedEvent, Timestamp,
+    event::{LossReason, Position},
+    frame::Upload,
+};
 
 use crate::{
     camera::Camera,
@@ -41,6 +45,7 @@ pub(crate) fn page(
     if !answer.events.windows(2).all(|pair| is_behind(pair[1].place, pair[0].place)) {
         return Err("events are out of order, or doubled".into());
     }
+    removed_is_right(camera, answer)?;
     for told in &answer.events {
         let is_it = |event: &&LoggedEvent| {
             event.position() == told.place && event.event.description == told.description
@@ -48,12 +53,15 @@ pub(crate) fn page(
         if !wanted.iter().any(|event| is_it(&event)) {
             return Err(format!("{told:?} was not written, or is not wanted, or stands on another page"));
         }
+        if camera.is_removed(EventId { epoch: told.place.epoch, seq: told.place.seq }) {
+            return Err(format!("{told:?} was removed, and is told"));
+        }
     }
     // Of a camera that is away nobody can know that its clock was set back since.
     wanted.retain(|event| is_online || camera.is_known(event));
     for event in &wanted {
         everything_covered_is_told(camera, event, answer)?;
-        let is_excused = is_lost(camera, event) || is_to_come(camera, question, event);
+        let is_excused = is_gone(camera, event) || is_to_come(camera, question, event);
         if is_online && !is_told(&answer.events, event) && !is_excused {
             return Err(format!("{event:?} is not told, though its camera answers"));
         }
@@ -71,18 +79,34 @@ fn is_to_come(camera: &Camera, question: &Question, event: &LoggedEvent) -> bool
     camera.upload == Upload::Live && question.call.to.is_none() && event.seq >= told
 }
 
-fn is_lost(camera: &Camera, event: &LoggedEvent) -> bool {
-    camera.is_lost(EventId { epoch: event.epoch, seq: event.seq })
+/// Whether an event has left the camera without having come, or was removed since.
+fn is_gone(camera: &Camera, event: &LoggedEvent) -> bool {
+    let id = EventId { epoch: event.epoch, seq: event.seq };
+    camera.is_lost(id) || camera.is_removed(id)
+}
+
+/// Nothing is said to be past its time that lies behind everything which is.
+fn removed_is_right(camera: &Camera, answer: &Answer) -> Verdict {
+    let left = camera.lost.iter().filter(|lost| lost.why == LossReason::PastRetention);
+    let latest = left.map(|lost| lost.to).chain(camera.removed_to()).max();
+    let said = answer.coverage.iter().filter(|stretch| stretch.by == Err("past_retention".into()));
+    match said.map(|stretch| stretch.to).max() {
+        Some(to) if Some(to) > latest => Err(format!("{to:?} lies behind everything that is past its time")),
+        _ => Ok(()),
+    }
 }
 
 /// The stretches of a whole answer follow each other from the beginning of what is asked for to its end, or to the camera's clock.
 fn nothing_is_left_out(camera: &Camera, question: &Question, answer: &Answer) -> Verdict {
+    let begin = question.call.from.unwrap_or(Timestamp::MIN);
+    // What was removed here stands before everything else.
+    let first = answer.coverage.first().filter(|first| first.is_loss() && camera.removed_to() > Some(begin));
+    let removed_to = first.map_or(begin, |first| first.to);
     let mut stretches: Vec<_> = answer.coverage.iter().filter(|stretch| !stretch.is_loss()).collect();
     stretches.sort_by_key(|stretch| stretch.from);
-    let begin = question.call.from.unwrap_or(Timestamp::MIN);
     let is_whole = stretches.windows(2).all(|pair| pair[0].to == pair[1].from)
-        && stretches.first().is_none_or(|first| first.from == begin);
-    let reached = stretches.last().map_or(begin, |last| last.to);
+        && stretches.first().is_none_or(|first| (begin..=removed_to).contains(&first.from));
+    let reached = stretches.last().map_or(removed_to, |last| last.to.max(removed_to));
     let end = question.call.to.unwrap_or(reached).min(camera.said.max(begin));
     if is_whole && reached >= end {
         return Ok(());
@@ -97,9 +121,9 @@ fn everything_covered_is_told(camera: &Camera, event: &LoggedEvent, answer: &Ans
     let is_told = answer.events.iter().any(|told| told.place == place);
     let is_said_lost =
         answer.coverage.iter().any(|stretch| stretch.is_loss() && stretch.from <= at && at <= stretch.to);
-    match (is_covered, is_told, is_lost(camera, event)) {
+    match (is_covered, is_told, is_gone(camera, event)) {
         (true, false, false) => Err(format!("{place:?} lies in a stretch that is covered, and is not told")),
-        (true, false, true) if !is_said_lost => Err(format!("{place:?} is lost, and no stretch says it")),
+        (true, false, true) if !is_said_lost => Err(format!("{place:?} is gone, and no stretch says it")),
         _ => Ok(()),
     }
 }
@@ -121,7 +145,7 @@ fn missing_is_right(camera: &Camera, is_online: bool, wanted: &[LoggedEvent], an
         return Err("more is missing than one stretch of a camera that is away".into());
     }
     let unheld = wanted.iter().filter(|event| !is_told(&answer.events, event));
-    if let Some(first) = unheld.filter(|event| !is_lost(camera, event)).map(|event| event.event.at).min()
+    if let Some(first) = unheld.filter(|event| !is_gone(camera, event)).map(|event| event.event.at).min()
         && first < stretch.from
     {
         return Err(format!("{first:?} is not told, and lies before what is said to be missing"));

@@ -1,6 +1,6 @@
 //! Answering from what is kept: one page in the total order, and how far what is kept reaches.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, time::Duration};
 
 use oriel_proto::{
     CameraId, Epoch, Seq, Timestamp,
@@ -55,7 +55,7 @@ pub struct Extent {
     pub horizon: Option<Timestamp>,
     /// The latest time of the camera's clock of which something is known.
     pub as_of: Option<Timestamp>,
-    /// Up to this time retention has removed events.
+    /// Retention has removed events up to this time, which itself is later than all of them.
     pub purged: Option<Timestamp>,
     /// The newest losses in the range asked for, oldest first.
     pub lost: Vec<LostRange>,
@@ -214,7 +214,7 @@ pub(super) fn kept<'a>(row: &'a Row<'_>) -> rusqlite::Result<KeptEvent<'a>> {
 fn extent(db: &Connection, log: i64, call: &EventsCall, told: &[SpoolState]) -> Result<Extent, StoreError> {
     let epochs = sent(db, log, told)?;
     let purged = EpochRow::all(db, log)?.into_iter().filter(|epoch| !epoch.own && epoch.purged > 0);
-    let purged = purged.map(|epoch| epoch.purged_at).max();
+    let purged = purged.map(|epoch| epoch.purged_at.after(Duration::from_micros(1))).max();
     let reach = |epoch: &EpochRow| epoch.as_of.max(epoch.acked_at);
     // A clock that was set back leaves epochs behind that reach further than the one which is still written.
     let present = match told.last() {
