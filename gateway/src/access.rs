@@ -1,8 +1,8 @@
 //! Who is asking, and what may they see: API keys, enrollment codes and agent tokens.
 //!
-//! Secrets are made and hashed here and kept only as hashes, but for the key that the gateway itself signs with. Keys and agents' tokens are held in memory, so that telling
-//! who asks costs a hash and a look-up; everything else asks the [`Store`]. A revocation takes effect the moment it is on
-//! disk: the [`Viewer`]s and [`AgentGrant`]s that are in use end.
+//! Secrets are made and hashed here and kept only as hashes, but for the key that the gateway itself signs with. Keys and
+//! agents' tokens are held in memory, so that telling who asks costs a hash and a look-up; everything else asks the
+//! [`Store`]. A revocation takes effect the moment it is on disk: the [`Viewer`]s and [`AgentGrant`]s that are in use end.
 
 mod agent;
 mod clock;

@@ -1,4 +1,5 @@
-//! Cursors: places in answers, signed so that nobody else makes or changes one.
+//! Cursors: places in answers, signed so that nobody else makes or changes one, and masked so that nobody reads in one how much there
+//! is that he may not see.
 //!
 //! A cursor grants nothing: whoever brings one is asked for a credential again, and sees no more than without it.
 
@@ -32,9 +33,11 @@ impl Cursors {
         question: &impl Serialize,
         place: &impl Serialize,
     ) -> Option<String> {
-        let place = serde_json::to_vec(place).ok()?;
+        let mut place = serde_json::to_vec(place).ok()?;
         let signature = self.signature(word, question, &place)?.finalize().into_bytes();
-        Some(URL_SAFE_NO_PAD.encode([&signature[..SIGNATURE], &place].concat()))
+        let signature = signature.first_chunk::<SIGNATURE>()?;
+        self.mask(signature, &mut place)?;
+        Some(URL_SAFE_NO_PAD.encode([&signature[..], &place].concat()))
     }
 
     /// The place that a cursor of the same word and question holds.
@@ -47,11 +50,23 @@ impl Cursors {
         let read = || {
             let bytes = URL_SAFE_NO_PAD.decode(cursor.get(..LONGEST.min(cursor.len()))?).ok()?;
             let (signature, place) = bytes.split_first_chunk::<SIGNATURE>()?;
+            let mut place = place.to_vec();
+            self.mask(signature, &mut place)?;
             // Compares in constant time.
-            self.signature(word, question, place)?.verify_truncated_left(signature).ok()?;
-            serde_json::from_slice(place).ok()
+            self.signature(word, question, &place)?.verify_truncated_left(signature).ok()?;
+            serde_json::from_slice(&place).ok()
         };
         read().ok_or_else(Problem::bad_cursor)
+    }
+
+    /// Masks a place, or unmasks it: by what only this key makes of its signature, which is another one for each place (RFC 5297 calls
+    /// that a synthetic initialization vector).
+    fn mask(&self, signature: &[u8; SIGNATURE], place: &mut [u8]) -> Option<()> {
+        for (n, block) in place.chunks_mut(32).enumerate() {
+            let mask = self.signature("mask", &(signature, n), &[])?.finalize().into_bytes();
+            block.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+        }
+        Some(())
     }
 
     /// Over all three, each but the last with its length before it, so that none can lend the next its letters.
@@ -100,6 +115,18 @@ mod tests {
         for nonsense in [format!("{text}A"), format!("{text}AAAA"), "ö".repeat(2_000)] {
             assert_eq!(place(&nonsense), None);
         }
+    }
+
+    #[test]
+    fn a_cursor_does_not_show_its_place() {
+        let place = "a place that is longer than one block of what masks it";
+        let text = CURSORS.sign("follow", &(), &place).unwrap();
+        let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
+        let words = place.split(' ').filter(|word| word.len() > 3);
+        let shown: Vec<_> =
+            words.filter(|word| bytes.windows(word.len()).any(|part| part == word.as_bytes())).collect();
+        assert_eq!(shown, Vec::<&str>::new());
+        assert_eq!(CURSORS.place::<String>("follow", &(), &text).ok().as_deref(), Some(place));
     }
 
     #[test]
