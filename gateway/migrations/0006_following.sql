@@ -3,7 +3,9 @@
 -- The highest number that is held of an epoch beyond `acked`, where nobody knows what lies between; 0 for none.
 ALTER TABLE epochs ADD COLUMN ahead INTEGER NOT NULL DEFAULT 0;
 
--- One row: the highest arrival that retention removed.
+-- The highest arrival that retention removed of a log, and in one row of all of them.
+ALTER TABLE logs ADD COLUMN purged INTEGER NOT NULL DEFAULT 0;
+
 CREATE TABLE arrivals (
     purged INTEGER NOT NULL
 ) STRICT;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use oriel_proto::{
-    AgentId, CameraId, Timestamp,
+    AgentId, CameraId, Epoch, Timestamp,
     event::LossReason,
     frame::{Acked, Announce, RefusalCode, SourceState, SpoolState, Upload},
 };
@@ -249,6 +249,19 @@ impl Cameras {
             _ => LossReason::Unreadable,
         };
         self.0.store.acked(id.clone(), spools.to_vec(), why, clock::now()).await
+    }
+
+    /// The announced epochs of a camera's log that it goes on with from an older copy. Of one that is uploaded it sees that for itself.
+    pub async fn overtaken(
+        &self,
+        id: &CameraId,
+        spools: &[SpoolState],
+        upload: &Upload,
+    ) -> Result<Vec<Epoch>, StoreError> {
+        if *upload == Upload::Live || spools.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.0.store.overtaken(id.clone(), spools.to_vec()).await
     }
 
     /// Whether a camera is this agent's now.

@@ -19,7 +19,6 @@ use std::{
     time::Duration,
 };
 
-use oriel_proto::frame::{Notice, NoticeCode};
 use tokio::{spawn, sync::Notify, task::yield_now, time::sleep};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -292,17 +291,17 @@ impl Parts {
             Kept::UpTo { epoch, acked, stored, doubled } => {
                 self.metrics.stored.inc_by(stored);
                 self.metrics.doubled.inc_by(doubled);
-                if let Some(link) = link() {
+                // Of what was sent ahead it would say too much to one that has turned live meanwhile.
+                let is_ahead = matches!(&delivery.content, Content::Events(batch) if batch.ahead);
+                if let Some(link) = link().filter(|_| !is_ahead || self.registry.is_on_demand(camera)) {
                     link.ack(camera.clone(), epoch, acked);
                 }
             }
             Kept::Conflict { epoch } => {
                 refused("conflict");
                 tracing::warn!(%camera, %epoch, "two events have one name: the first is kept");
-                let message = "the gateway holds other events of this epoch".to_owned();
-                let (code, camera) = (NoticeCode::EpochConflict, camera.clone());
                 if let Some(link) = link() {
-                    link.notice(Notice { code, message, camera: Some(camera), epoch: Some(epoch) });
+                    link.conflict(camera.clone(), epoch);
                 }
             }
             Kept::Gap { epoch } => {

@@ -178,6 +178,7 @@ impl Gateway {
             registry,
             credit: Budget::shared(config.limits.credit_bytes),
             cursors,
+            newest: routes::Newest::default(),
             metrics,
             settings: Settings {
                 public_url: config.public_url.as_ref().map(ToString::to_string),

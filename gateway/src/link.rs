@@ -18,7 +18,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use oriel_proto::{
     AgentId, Call, CameraId, Epoch, GatewayFrame, InstanceId, RequestId, Secret, Seq, SessionId, Timestamp,
-    frame::{Bound, Feature, Notice, RefusalCode},
+    frame::{Bound, Feature, Notice, NoticeCode, RefusalCode},
 };
 use tokio::time::Instant;
 
@@ -121,9 +121,11 @@ impl Link {
         self.0.outbox.watch(camera, on);
     }
 
-    /// Tells the agent something that it should know.
-    pub fn notice(&self, notice: Notice) {
-        self.0.outbox.notice(notice);
+    /// Tells the agent that other events of an epoch are held than it has.
+    pub fn conflict(&self, camera: CameraId, epoch: Epoch) {
+        let message = "the gateway holds other events of this epoch".to_owned();
+        let code = NoticeCode::EpochConflict;
+        self.0.outbox.notice(Notice { code, message, camera: Some(camera), epoch: Some(epoch) });
     }
 
     /// Gives the agent a new token; a later one replaces one that has not been sent yet.

@@ -185,6 +185,11 @@ impl Registry {
         Some(ToldLog { live: presence.live, epochs: presence.epochs.clone() })
     }
 
+    /// Whether a connected camera leaves its log on its device.
+    pub fn is_on_demand(&self, camera: &CameraId) -> bool {
+        self.0.cameras.get(camera).is_some_and(|presence| !presence.live)
+    }
+
     /// A camera's refused announcement.
     pub fn refusal(&self, camera: &CameraId) -> Option<Refusal> {
         self.0.refusals.get(camera).map(|refusal| refusal.clone())

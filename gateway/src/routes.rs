@@ -29,7 +29,9 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warp::{Filter, filters::BoxedFilter, reply::Response};
 
-pub use self::{cursors::Cursors, idempotency::Idempotency, inbound::Peer, operations::fallback};
+pub use self::{
+    cursors::Cursors, events::follow::Newest, idempotency::Idempotency, inbound::Peer, operations::fallback,
+};
 use self::{
     guard::{Admin, Device, Guard, Open},
     inbound::{Inbound, inbound},
@@ -72,6 +74,8 @@ pub struct Parts {
     pub credit: Arc<Budget>,
     /// Places in answers that callers bring again.
     pub cursors: Cursors,
+    /// The newest of the places from which events are followed.
+    pub newest: Newest,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Values from the configuration.

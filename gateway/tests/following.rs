@@ -8,7 +8,7 @@ use common::*;
 use oriel_gateway::{config::Config, store::Role};
 use oriel_proto::{
     AgentFrame, CameraId, Epoch, GatewayFrame, InstanceId, Seq,
-    frame::{Events, SpoolState, Upload, Watch},
+    frame::{Events, NoticeCode, SpoolState, Upload, Watch},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -48,7 +48,8 @@ impl Camera {
         let said = |seq| format!("{} {seq}", self.id);
         let events = (first..=last).map(|seq| event(self.epoch, seq, &said(seq)).event).collect();
         let (camera, as_of) = (self.id.clone(), event(self.epoch, 100, "").event.at);
-        let frame = Events { camera, epoch: self.epoch, first, events, next: 101, as_of };
+        let next = (last + 1).max(101);
+        let frame = Events { camera, epoch: self.epoch, first, events, next, as_of };
         self.agent.send(AgentFrame::Events(frame)).await;
         loop {
             if let GatewayFrame::Ack { seq, .. } = self.agent.frame().await
@@ -125,21 +126,19 @@ async fn whoever_comes_again_misses_nothing_and_hears_nothing_twice() {
 
 #[tokio::test]
 async fn between_a_list_and_its_follow_nothing_is_missed() {
-    let gateway = TestGateway::start().await;
-    let mut porch = Camera::live(&gateway, "porch").await;
-    porch.upload(1, 2).await;
-    for list in [format!("{PORCH}?source=store&kind=motion"), "/v1/events?kind=motion&timeout=100ms".into()] {
-        let page = gateway.get(&list).await.expect(200).json();
+    for list in [&format!("{PORCH}?source=store&kind=motion"), "/v1/events?kind=motion&timeout=100ms"] {
+        let gateway = TestGateway::start().await;
+        let mut porch = Camera::live(&gateway, "porch").await;
+        porch.upload(1, 2).await;
+        let page = gateway.get(list).await.expect(200).json();
         assert_eq!(page["events"].as_array().unwrap().len(), 2);
-        let place = page["follow"].as_str().unwrap();
-        let lines = gateway.request(Method::GET, &list).bearer_auth(&gateway.admin);
+        let lines = gateway.request(Method::GET, list).bearer_auth(&gateway.admin);
         let lines = Answer::of(lines.header("accept", "application/x-ndjson")).await.expect(200).text;
         let end: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
         assert_eq!(end["end"]["follow"], page["follow"], "{list}");
         porch.upload(3, 4).await;
-        let mut stream = follow(&gateway, "/v1/events?kind=motion", place).await;
+        let mut stream = follow(&gateway, "/v1/events?kind=motion", page["follow"].as_str().unwrap()).await;
         assert_eq!(told(&mut stream, 2).await.0, says("porch", 3..=4), "{list}");
-        return;
     }
 }
 
@@ -190,6 +189,8 @@ async fn only_what_is_asked_for_and_may_be_seen_is_told() {
     gateway.send(Method::PATCH, "/v1/cameras/porch", json!({"tags": ["far"]})).await.expect(200);
     porch.upload(4, 4).await;
     assert_eq!(told(&mut nobody, 1).await.0, says("porch", [4]), "the first that has the tag");
+    let history = gateway.request(Method::GET, "/v1/events?from=0").bearer_auth(&limited);
+    Answer::of(history.header("accept", "text/event-stream")).await.expect_problem(403, "forbidden");
     let foreign = gateway.request(Method::GET, "/v1/events?camera=yard").bearer_auth(&limited);
     Answer::of(foreign.header("accept", "text/event-stream")).await.expect_problem(404, "not_found");
 }
@@ -268,6 +269,50 @@ async fn a_log_that_is_left_on_its_device_comes_up_while_somebody_follows_it() {
     let said: Vec<_> = page["events"].as_array().unwrap().iter().map(|event| &event["description"]).collect();
     assert_eq!(json!(said), json!(says("porch", 1..=100)));
     assert_eq!(page["complete"], true, "{}", page["coverage"]);
+}
+
+#[tokio::test]
+async fn an_older_copy_of_a_log_that_was_followed_is_told_that_its_numbers_are_taken() {
+    let gateway = TestGateway::start().await;
+    let mut porch = Camera::new(&gateway, "porch", Upload::OnDemand).await;
+    let _stream = follow(&gateway, PORCH, "").await;
+    assert!(porch.watched().await);
+    porch.upload(101, 103).await;
+    let spool =
+        SpoolState { epoch: porch.epoch, first: 1, next: 104, as_of: event(porch.epoch, 103, "").event.at };
+    let older = SpoolState { next: 103, ..spool };
+    for (spool, is_conflict) in [(spool, false), (older, true)] {
+        porch.agent.bound(announcement(&porch.id, Upload::OnDemand, vec![spool])).await;
+        // Control goes down in this order, of which the next Bound is the end.
+        porch.agent.send(AgentFrame::Camera(announcement(&porch.id, Upload::OnDemand, Vec::new()))).await;
+        let mut has_notice = false;
+        loop {
+            match porch.agent.frame().await {
+                GatewayFrame::Notice(notice) => {
+                    assert_eq!((notice.code, notice.epoch), (NoticeCode::EpochConflict, Some(porch.epoch)));
+                    has_notice = true;
+                }
+                GatewayFrame::Bound(_) => break,
+                _ => {}
+            }
+        }
+        assert_eq!(has_notice, is_conflict);
+    }
+}
+
+#[tokio::test]
+async fn nobody_makes_a_camera_upload_that_he_may_not_see() {
+    let gateway = TestGateway::start().await;
+    let mut yard = Camera::new(&gateway, "yard", Upload::OnDemand).await;
+    Camera::live(&gateway, "porch").await;
+    let limited = gateway.key_for(Role::Viewer, &["porch"]).await;
+    let mut stream = Sse::open(&gateway, &limited, "?camera=yard").await;
+    stream.next_of("hello").await;
+    let mut seen = Sse::open(&gateway, &gateway.admin, "?camera=yard").await;
+    assert!(yard.watched().await);
+    seen.next_of("hello").await;
+    drop(seen);
+    assert!(!yard.watched().await, "the one who may see it was the last");
 }
 
 #[tokio::test]

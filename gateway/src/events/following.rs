@@ -1,6 +1,6 @@
 //! Following: events in the order in which they come, so that what comes late is told too, and nothing twice.
 
-use std::sync::Arc;
+use std::{fmt, pin::Pin, sync::Arc};
 
 use oriel_proto::{CameraId, Timestamp, event::EventFilter};
 use serde::{Deserialize, Serialize};
@@ -11,10 +11,13 @@ use super::{
     Events,
     tail::{Batch, Followed, read},
 };
-use crate::store::{Arrival, Arrivals, Store, StoreError};
+use crate::store::{Arrival, Arrivals, Arrived, Store, StoreError};
 
-/// Events that are read at once by one who is behind.
-const PAGE: u64 = 1_000;
+/// Events that are read at once by one who is behind, and wait until his reader takes them.
+const PAGE: u64 = 256;
+
+/// Cameras whose beginnings are looked up at once: others want to read too.
+const LOOKED_UP: usize = 50;
 
 /// How far somebody who follows has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,8 +59,10 @@ pub enum FollowError {
     Store(#[from] StoreError),
 }
 
+/// A look at what is kept.
+type Reading = Pin<Box<dyn Future<Output = Result<Arrived<Vec<Arc<Followed>>>, StoreError>> + Send + Sync>>;
+
 /// Somebody who follows.
-#[derive(Debug)]
 pub struct Following {
     store: Store,
     feed: broadcast::Receiver<Arc<Batch>>,
@@ -67,6 +72,10 @@ pub struct Following {
     filter: EventFilter,
     /// Whether something of the history is known to be gone.
     purged: bool,
+    /// A look that was not waited for to its end: to begin it anew each time would never get on.
+    reading: Option<Reading>,
+    /// Whether little of what came last was this camera's.
+    is_sparse: bool,
     /// Whether there is something that the feed will not bring.
     is_behind: bool,
 }
@@ -111,19 +120,33 @@ impl Events {
             Begin::At(place) if place.after > now.after => return Err(FollowError::NotYet),
             Begin::At(place) => place,
             Begin::History(cameras, from) => {
-                let start = self.store.history_start(cameras, from).await?;
-                purged = start.purged;
-                let history = start.after.map(|_| (from, now.after));
-                Bookmark { after: start.after.unwrap_or(now.after), history }
+                let mut after: Option<Arrival> = None;
+                for some in cameras.chunks(LOOKED_UP) {
+                    let start = self.store.history_start(some.to_vec(), from).await?;
+                    purged |= start.purged;
+                    after = [after, start.after].into_iter().flatten().min();
+                }
+                let history = after.map(|_| (from, now.after));
+                Bookmark { after: after.unwrap_or(now.after), history }
             }
         };
         let store = self.store.clone();
-        Ok(Following { store, feed, place, camera, filter, purged, is_behind: true })
+        let (reading, is_sparse, is_behind) = (None, false, true);
+        Ok(Following { store, feed, place, camera, filter, purged, reading, is_sparse, is_behind })
     }
 
     /// Reads what comes for all who follow, until nobody may any more.
     pub async fn read_ahead(self, stopping: CancellationToken) {
         stopping.run_until_cancelled(self.tail.run()).await;
+    }
+}
+
+impl fmt::Debug for Following {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Following")
+            .field("place", &self.place)
+            .field("camera", &self.camera)
+            .finish_non_exhaustive()
     }
 }
 
@@ -164,8 +187,13 @@ impl Following {
             Some((from, end)) => (Some(from), end.min(newest)),
             None => (None, newest),
         };
-        let wanted = Arrivals { after: self.place.after, up_to, camera: self.camera.clone(), from };
-        let mut arrived = read(&self.store, wanted, PAGE).await?;
+        let (after, camera, is_sparse) = (self.place.after, self.camera.clone(), self.is_sparse);
+        let wanted = Arrivals { after, up_to, camera, from, is_sparse };
+        let reading = self.reading.get_or_insert_with(|| Box::pin(read(self.store.clone(), wanted, PAGE)));
+        let arrived = reading.as_mut().await;
+        self.reading = None;
+        let mut arrived = arrived?;
+        self.is_sparse = arrived.is_sparse;
         arrived.into.retain(|event| self.wants(event));
         let begin = self.place;
         self.place.after = arrived.up_to;

@@ -3,10 +3,10 @@
 //! This only saves them the reading: whoever falls behind, or joins in between, finds out by the places that the batches have in the
 //! order of arrival, and reads from the store what it lacks.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use oriel_proto::{CameraId, Timestamp};
-use tokio::{sync::broadcast, time::sleep};
+use tokio::sync::broadcast;
 
 use super::text::{Form, Writer};
 use crate::store::{Arrival, Arrivals, Arrived, KeptEvent, Store, StoreError};
@@ -16,9 +16,6 @@ const BATCH: u64 = 256;
 
 /// Batches that wait for those who follow: what is not taken by then is read again.
 const WAITING: usize = 16;
-
-/// How long after a failed reading the next one is tried.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// An event in the order of arrival.
 #[derive(Debug)]
@@ -75,28 +72,30 @@ impl Tail {
             while last < newest {
                 if self.feed_tx.receiver_count() == 0 {
                     last = newest;
-                } else if let Ok(batch) = self.batch(last, newest).await {
-                    last = batch.up_to;
-                    // They may all have left meanwhile.
-                    _ = self.feed_tx.send(Arc::new(batch));
-                } else {
-                    // Whoever needs it says so: here nobody would see it.
-                    sleep(AGAIN_AFTER).await;
+                    continue;
                 }
+                let batch = self.batch(last, newest).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, "what came was not read for those who follow: each reads it himself");
+                    // They see that something lies before it.
+                    Batch { after: newest, up_to: newest, events: Vec::new() }
+                });
+                last = batch.up_to;
+                // They may all have left meanwhile.
+                _ = self.feed_tx.send(Arc::new(batch));
             }
         }
     }
 
     async fn batch(&self, after: Arrival, up_to: Arrival) -> Result<Batch, StoreError> {
-        let wanted = Arrivals { after, up_to, camera: None, from: None };
-        let Arrived { into: events, up_to, .. } = read(&self.store, wanted, BATCH).await?;
+        let wanted = Arrivals { after, up_to, camera: None, from: None, is_sparse: false };
+        let Arrived { into: events, up_to, .. } = read(self.store.clone(), wanted, BATCH).await?;
         Ok(Batch { after, up_to, events })
     }
 }
 
 /// The events that are wanted, at most so many.
 pub(super) async fn read(
-    store: &Store,
+    store: Store,
     wanted: Arrivals,
     most: u64,
 ) -> Result<Arrived<Vec<Arc<Followed>>>, StoreError> {

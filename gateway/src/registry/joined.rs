@@ -107,7 +107,6 @@ impl Joined {
         mine.add(camera.clone());
         drop(mine);
         self.registry.0.awaited.came(&camera);
-        self.registry.watch_anew(&camera);
         self.registry.changed(&camera);
     }
 

@@ -41,7 +41,7 @@ impl Registry {
     }
 
     /// Tells the link that serves a camera from now on, if somebody follows it.
-    pub(super) fn watch_anew(&self, camera: &CameraId) {
+    pub fn watch_anew(&self, camera: &CameraId) {
         if self.0.watched.lock().contains_key(camera) {
             self.tell_watch(camera, true);
         }

@@ -92,7 +92,7 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
         let whom = Whom { named: Some(BTreeSet::from([id])), tags: BTreeSet::new() };
         return follow::follow((&inbound.app, inbound.who, &inbound.headers), &query, whom).await;
     }
-    let follow = follow::written(&cursors, inbound.app.events.bookmark());
+    let follow = inbound.app.newest.written(&cursors, &inbound.app.events);
     let form = streamed(&inbound.headers);
     let limit = match form {
         Some(_) => any_limit(&query, &inbound.who, [&*record])?,

@@ -24,17 +24,16 @@ use self::notices::{Notice, Notices};
 use super::{
     App,
     cameras::Camera,
-    events::follow::{self, HEARTBEAT},
+    events::follow::{self, HEARTBEAT, Whom},
     inbound::Inbound,
     query::Query,
 };
 use crate::{
     access::Viewer,
-    clock,
     events::{Begin, Bookmark, Came, Followed, Following},
     problem::Problem,
     registry::Watch,
-    store::{CameraRecord, StoreError},
+    store::StoreError,
 };
 
 /// Messages that may wait for a reader; one that falls further behind is cut off.
@@ -66,7 +65,10 @@ pub async fn follow(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
     }
     let resumed = follow::resumed(&app.cursors, &inbound.headers, query.one("follow")?)?;
     let coming = match wanted.kind("event") {
-        true => Some(Coming::begin(&app, &wanted, resumed.map_or(Begin::Now, Begin::At)).await?),
+        true => {
+            let begin = resumed.map_or(Begin::Now, Begin::At);
+            Some(Coming::begin((&app, &inbound.who), &wanted, begin).await?)
+        }
         false => None,
     };
     let (tx, mut rx) = mpsc::channel(QUEUE);
@@ -85,31 +87,19 @@ pub async fn follow(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
 /// Which messages a caller wants.
 #[derive(Debug)]
 struct Wanted {
-    cameras: HashSet<CameraId>,
-    tags: Vec<String>,
+    whom: Whom,
     types: Vec<&'static str>,
 }
 
 impl Wanted {
     fn read(query: &Query) -> Result<Self, Problem> {
-        let camera =
-            |text: &str| text.parse().map_err(|error| Problem::bad_request(format!("camera: {error}")));
         let known = |word: &str| {
             let known = TYPES.iter().find(|known| **known == word).copied();
             known.ok_or_else(|| {
                 Problem::bad_request(format!("types: {word:?} is none of {}", TYPES.join(", ")))
             })
         };
-        Ok(Self {
-            cameras: query.all("camera").map(camera).collect::<Result<_, _>>()?,
-            tags: query.all("tag").map(str::to_owned).collect(),
-            types: query.all("types").map(known).collect::<Result<_, _>>()?,
-        })
-    }
-
-    fn camera(&self, record: &CameraRecord) -> bool {
-        (self.cameras.is_empty() || self.cameras.contains(&record.id))
-            && (self.tags.is_empty() || record.tags.iter().any(|tag| self.tags.contains(tag)))
+        Ok(Self { whom: Whom::read(query)?, types: query.all("types").map(known).collect::<Result<_, _>>()? })
     }
 
     fn kind(&self, kind: &str) -> bool {
@@ -155,8 +145,7 @@ impl Follower {
 
     async fn tell_everything(&mut self, resumed: bool) -> Told {
         let mut changes = self.app.cameras.changes();
-        let hello = json!({"version": env!("CARGO_PKG_VERSION"), "time": clock::format(clock::now()), "resumed": resumed});
-        self.say("hello", &hello).await?;
+        self.say("hello", &follow::hello(resumed)).await?;
         self.tell_all().await?;
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -177,8 +166,7 @@ impl Follower {
                     }
                 },
                 _ = heartbeat.tick() => {
-                    let follow = self.place();
-                    self.say("heartbeat", &json!({"time": clock::format(clock::now()), "follow": follow})).await?;
+                    self.say("heartbeat", &follow::heartbeat(self.place())).await?;
                 }
             }
         }
@@ -192,7 +180,7 @@ impl Follower {
         }
         for event in came.iter().flat_map(|came| &came.events) {
             let record = self.app.cameras.get(&self.viewer, &event.camera);
-            let is_wanted = record.is_ok_and(|record| self.wanted.camera(&record));
+            let is_wanted = record.is_ok_and(|record| self.wanted.whom.has(&record));
             let notice =
                 self.coming.as_mut().and_then(|coming| coming.take(came.as_ref()?, event, is_wanted));
             self.notice(notice).await?;
@@ -234,7 +222,7 @@ impl Follower {
     /// Tells the present state of one camera, if the caller may see it and does not know it yet.
     async fn tell(&mut self, camera: &CameraId) -> Told {
         let record =
-            self.app.cameras.get(&self.viewer, camera).ok().filter(|record| self.wanted.camera(record));
+            self.app.cameras.get(&self.viewer, camera).ok().filter(|record| self.wanted.whom.has(record));
         let Some(record) = record else {
             return match self.told.remove(camera) {
                 Some(_) => self.say("gone", &json!({"camera": camera})).await,
@@ -273,12 +261,11 @@ struct Coming {
 }
 
 impl Coming {
-    async fn begin(app: &App, wanted: &Wanted, begin: Begin) -> Result<Self, Problem> {
-        let watches = wanted.cameras.iter().map(|camera| app.registry.watch(camera.clone())).collect();
-        let only = wanted.cameras.iter().next().filter(|_| wanted.cameras.len() == 1);
+    async fn begin((app, viewer): (&App, &Viewer), wanted: &Wanted, begin: Begin) -> Result<Self, Problem> {
+        let (watches, only) = (wanted.whom.watch(app, viewer), wanted.whom.only());
         let following = app.events.follow(only.cloned(), EventFilter::default(), begin).await;
         let following = following.map_err(follow::problem)?;
-        let is_few = (1..=FEW).contains(&wanted.cameras.len());
+        let is_few = (1..=FEW).contains(&wanted.whom.names().len());
         let (told, notices) = (following.place(), Notices::new(!is_few));
         Ok(Self { following, told, notices, _watches: watches })
     }

@@ -203,6 +203,15 @@ impl Store {
         }
         Ok(acked)
     }
+
+    /// The announced epochs of a camera's log whose numbers are taken already beyond what it says that it has written.
+    pub async fn overtaken(
+        &self,
+        camera: CameraId,
+        spools: Vec<SpoolState>,
+    ) -> Result<Vec<Epoch>, StoreError> {
+        self.readers.run(move |db| epoch::overtaken(db, &camera, &spools)).await
+    }
 }
 
 /// Lets other threads have the processor before every eighth event: where processors are few, the system would let whoever asks a

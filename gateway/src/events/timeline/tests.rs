@@ -42,7 +42,8 @@ async fn kept() -> (TempDir, Events) {
     let camera = NewCamera { id: porch(), name: None, tags: Vec::new() };
     store.create_camera(camera, clock::now()).await.unwrap();
     let events = (1..=KEPT).map(event).collect::<Vec<_>>().into();
-    let batch = Batch { epoch: Epoch::new(), first: 1, events, next: KEPT + 1, as_of: at(KEPT) };
+    let batch =
+        Batch { epoch: Epoch::new(), first: 1, events, next: KEPT + 1, as_of: at(KEPT), ahead: false };
     let delivery = Delivery { camera: porch(), agent: None, content: Content::Events(batch) };
     let kept = store.keep(Arc::new(vec![delivery]), clock::now()).await.unwrap();
     assert!(matches!(kept[0], Kept::UpTo { stored: KEPT, .. }), "{kept:?}");

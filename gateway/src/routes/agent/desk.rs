@@ -67,11 +67,13 @@ enum Word {
 struct Unread {
     parts: Arc<Parts>,
     frame: Bytes,
+    /// Whether it came of a log that is left on its device.
+    ahead: bool,
 }
 
 impl Upload for Unread {
     fn read(self: Box<Self>) -> Option<Delivery> {
-        self.parts.read(&self.frame)
+        self.parts.read(&self.frame, self.ahead)
     }
 }
 
@@ -187,7 +189,11 @@ impl Parts {
         match claim {
             Claim::Bound => {
                 let acked = self.app.cameras.acked(camera, &announce.spools, &announce.upload).await?;
+                let overtaken =
+                    self.app.cameras.overtaken(camera, &announce.spools, &announce.upload).await?;
+                let camera = camera.clone();
                 self.bind(announce, acked);
+                overtaken.into_iter().for_each(|epoch| self.link().conflict(camera.clone(), epoch));
             }
             Claim::Refused(code, why) => self.refuse(camera, code, why),
         }
@@ -211,6 +217,7 @@ impl Parts {
             return self.link().refused(camera, RefusalCode::NotYours, why.into());
         }
         self.note(&camera, true, now, Vec::new());
+        self.app.registry.watch_anew(&camera);
         self.link().bound(Bound { camera, acked });
     }
 
@@ -246,24 +253,23 @@ impl Parts {
     }
 
     /// What an upload brings; none when there is nothing in it to be kept.
-    fn read(&self, frame: &[u8]) -> Option<Delivery> {
+    fn read(&self, frame: &[u8], ahead: bool) -> Option<Delivery> {
         if self.is_unsound.load(Ordering::Relaxed) {
             return None;
         }
         let read = match decode_log(frame) {
-            Ok(LogFrame::Events(events)) => self.events(events),
+            Ok(LogFrame::Events(events)) => self.events(events, ahead),
             Ok(LogFrame::Lost(lost)) => self.lost(lost),
             Err(wrong) => Err(self.unsound(wrong.close_code(), &wrong)),
         };
         read.map_err(|why| self.link().close(why)).ok()
     }
 
-    fn events(&self, events: Events<NewEvents>) -> Result<Delivery, Close> {
+    fn events(&self, events: Events<NewEvents>, ahead: bool) -> Result<Delivery, Close> {
         let Events { camera, epoch, first, events, next, as_of } = events;
         if let Some(why) = unsound(first, &events, next) {
             return Err(self.unsound(1008, &why));
         }
-        let ahead = self.app.registry.told_log(&camera).is_some_and(|told| !told.live);
         Ok(self.delivery(camera, Content::Events(Batch { epoch, first, events, next, as_of, ahead })))
     }
 
@@ -321,15 +327,17 @@ impl Inbox for Desk {
     fn upload(&mut self, frame: &Bytes) -> Result<(), Close> {
         let head =
             decode_log::<IgnoredAny>(frame).map_err(|wrong| self.0.unsound(wrong.close_code(), &wrong))?;
+        let mut ahead = false;
         // How far the log is written counts from now on, or the store would be taken for whole until the events are read.
         if let LogFrame::Events(head) = head {
             if !self.0.is_wanted(&head.camera) {
                 return Ok(());
             }
             self.0.joined.told(&head.camera, head.epoch, head.next, head.as_of);
+            ahead = self.0.app.registry.is_on_demand(&head.camera);
         }
         // A copy, because it would keep what was read along with it.
-        let upload = Unread { parts: Arc::clone(&self.0), frame: Bytes::copy_from_slice(frame) };
+        let upload = Unread { parts: Arc::clone(&self.0), frame: Bytes::copy_from_slice(frame), ahead };
         self.0.app.ingest.take(Box::new(upload), frame.len()).map_err(|_| Close::Overloaded)
     }
 

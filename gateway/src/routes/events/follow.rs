@@ -1,6 +1,11 @@
 //! Following: events as server-sent events, in the order in which they come, each with the place from which to go on.
 
-use std::{collections::BTreeSet, io::Write as _, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io::Write as _,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use oriel_proto::{CameraId, event::EventFilter};
@@ -16,15 +21,16 @@ use warp::{
 
 use super::{App, Query, Viewer, lines::BrokenOff, text, words};
 use crate::{
+    access::AccessError,
     clock,
-    events::{Begin, Bookmark, Came, FollowError, Following},
+    events::{Begin, Bookmark, Came, Events, FollowError, Following},
     problem::Problem,
     registry::Watch,
     routes::{
         Cursors,
         chunks::{self, Chunk, Chunks, Place},
     },
-    store::CameraRecord,
+    store::{CameraRecord, Role},
 };
 
 /// A stream of messages.
@@ -40,8 +46,8 @@ const WORD: &str = "follow";
 const OF_LISTS: [&str; 7] = ["to", "order", "limit", "cursor", "source", "timeout", "wait_online"];
 
 /// Whom somebody follows.
-#[derive(Debug, Default)]
-pub(super) struct Whom {
+#[derive(Debug)]
+pub(in crate::routes) struct Whom {
     /// Only these cameras; none means all of them.
     pub(super) named: Option<BTreeSet<CameraId>>,
     /// Only cameras with one of these tags, where any are named.
@@ -49,13 +55,34 @@ pub(super) struct Whom {
 }
 
 impl Whom {
-    fn has(&self, record: &CameraRecord) -> bool {
+    /// Whom the parameters `camera` and `tag` name.
+    pub(in crate::routes) fn read(query: &Query) -> Result<Self, Problem> {
+        let id = |name: &str| name.parse().map_err(|error| Problem::bad_request(format!("camera: {error}")));
+        let named = query.all("camera").map(id).collect::<Result<BTreeSet<_>, _>>()?;
+        let tags = query.all("tag").map(str::to_owned).collect();
+        Ok(Self { named: Some(named).filter(|named| !named.is_empty()), tags })
+    }
+
+    /// The cameras that are named.
+    pub(in crate::routes) fn names(&self) -> impl ExactSizeIterator<Item = &CameraId> {
+        const NONE: &BTreeSet<CameraId> = &BTreeSet::new();
+        self.named.as_ref().unwrap_or(NONE).iter()
+    }
+
+    /// Watches those that are named and may be seen.
+    pub(in crate::routes) fn watch(&self, app: &App, viewer: &Viewer) -> Vec<Watch> {
+        let visible = self.names().filter(|camera| app.cameras.get(viewer, camera).is_ok());
+        visible.map(|camera| app.registry.watch(camera.clone())).collect()
+    }
+
+    /// Whether this camera is meant.
+    pub(in crate::routes) fn has(&self, record: &CameraRecord) -> bool {
         self.named.as_ref().is_none_or(|named| named.contains(&record.id))
             && (self.tags.is_empty() || record.tags.iter().any(|tag| self.tags.contains(tag)))
     }
 
     /// The only camera that is meant; none when it may be more than one.
-    fn only(&self) -> Option<&CameraId> {
+    pub(in crate::routes) fn only(&self) -> Option<&CameraId> {
         self.named.as_ref().filter(|named| named.len() == 1)?.first()
     }
 }
@@ -63,6 +90,24 @@ impl Whom {
 /// Writes a place, for whoever wants to follow from there on.
 pub(in crate::routes) fn written(cursors: &Cursors, place: Bookmark) -> Option<String> {
     cursors.sign(WORD, &(), &place)
+}
+
+/// The place up to which everything has come, as it was written last: many lists name it before the next event comes.
+#[derive(Debug, Default)]
+pub struct Newest(Mutex<Option<(Bookmark, String)>>);
+
+impl Newest {
+    /// The present place, from which nothing is missed that a list does not have yet.
+    pub(in crate::routes) fn written(&self, cursors: &Cursors, events: &Events) -> Option<String> {
+        let place = events.bookmark();
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, text)) = last.as_ref().filter(|(last, _)| *last == place) {
+            return Some(text.clone());
+        }
+        let text = written(cursors, place)?;
+        *last = Some((place, text.clone()));
+        Some(text)
+    }
 }
 
 /// The place from which a request wants to go on: what a browser says when it comes again counts more than its address.
@@ -100,7 +145,7 @@ pub(super) async fn follow(
     whom: Whom,
 ) -> Result<Response, Problem> {
     for name in OF_LISTS {
-        if query.one(name).ok().flatten().is_some() {
+        if query.one(name)?.is_some() {
             return Err(Problem::bad_request(format!("{name}: following has none: leave it out")));
         }
     }
@@ -110,13 +155,13 @@ pub(super) async fn follow(
     let resumed = resumed(&app.cursors, headers, query.one("follow")?)?;
     let begin = match (resumed, query.time("from")?) {
         (Some(place), _) => Begin::At(place),
-        (None, Some(from)) => Begin::History(visible(app, &viewer, &whom), from),
+        (None, Some(from)) => Begin::History(history(app, &viewer, &whom)?, from),
         (None, None) => Begin::Now,
     };
     let kinds = words(query, "kind")?.into_iter().map(Into::into).collect();
     let severity = words(query, "severity")?.into_iter().map(Into::into).collect();
     let filter = EventFilter::new(kinds, severity, text(query)?);
-    let watches = whom.named.iter().flatten().map(|camera| app.registry.watch(camera.clone())).collect();
+    let watches = whom.watch(app, &viewer);
     let following = app.events.follow(whom.only().cloned(), filter, begin).await.map_err(problem)?;
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -129,9 +174,24 @@ pub(super) async fn follow(
     Ok(response)
 }
 
-fn visible(app: &App, viewer: &Viewer, whom: &Whom) -> Vec<CameraId> {
-    let records = app.cameras.visible(viewer).into_iter();
-    records.filter(|record| whom.has(record)).map(|record| record.id.clone()).collect()
+/// The cameras whose history is told: all of it, which is an operator's, as is a list without a limit.
+fn history(app: &App, viewer: &Viewer, whom: &Whom) -> Result<Vec<CameraId>, Problem> {
+    let records = app.cameras.visible(viewer);
+    let wanted: Vec<_> = records.iter().filter(|record| whom.has(record)).collect();
+    if wanted.iter().all(|record| viewer.may(Role::Operator, record)) {
+        return Ok(wanted.into_iter().map(|record| record.id.clone()).collect());
+    }
+    Err(AccessError::Forbidden { needs: Role::Operator, everywhere: false }.into())
+}
+
+/// What a stream begins with.
+pub(in crate::routes) fn hello(resumed: bool) -> Value {
+    json!({"version": env!("CARGO_PKG_VERSION"), "time": clock::format(clock::now()), "resumed": resumed})
+}
+
+/// What says that a stream lives, and from where to `follow`.
+pub(in crate::routes) fn heartbeat(follow: Option<String>) -> Value {
+    json!({"time": clock::format(clock::now()), "follow": follow})
 }
 
 /// How far a stream is.
@@ -159,8 +219,7 @@ impl Chunks for Stream {
     async fn next(&mut self, place: &Place) -> Result<Chunk, BrokenOff> {
         if let State::Opening { resumed } = self.state {
             self.state = State::Going;
-            let hello = json!({"version": env!("CARGO_PKG_VERSION"), "time": clock::format(clock::now()), "resumed": resumed});
-            return self.say(place, "hello", &hello).map(Chunk::More);
+            return self.say(place, "hello", &hello(resumed)).map(Chunk::More);
         }
         loop {
             let stopping = self.app.stopping.clone();
@@ -174,7 +233,8 @@ impl Chunks for Stream {
                         return Ok(Chunk::More(told));
                     }
                 }
-                _ = self.changes.recv() => if let Some(gone) = self.gone() {
+                // Only the end of one camera is the end of the stream.
+                _ = self.changes.recv(), if self.whom.only().is_some() => if let Some(gone) = self.gone() {
                     return self.say(place, "gone", &gone).map(Chunk::Last);
                 },
                 _ = self.heartbeat.tick() => return self.beat(place).map(Chunk::More),
@@ -192,8 +252,7 @@ impl Stream {
 
     /// Says that the stream lives, and how far it has come.
     fn beat(&self, place: &Place) -> Result<Bytes, BrokenOff> {
-        let follow = written(&self.app.cursors, self.following.place());
-        self.say(place, "heartbeat", &json!({"time": clock::format(clock::now()), "follow": follow}))
+        self.say(place, "heartbeat", &heartbeat(written(&self.app.cursors, self.following.place())))
     }
 
     fn say(&self, place: &Place, kind: &str, data: &Value) -> Result<Bytes, BrokenOff> {

@@ -11,7 +11,7 @@ use std::{
 use futures_util::{Stream, StreamExt, future, stream};
 use oriel_proto::{CameraId, call::EventsCall};
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use warp::reply::Response;
 
 use super::{
@@ -34,6 +34,9 @@ use crate::{
 /// Cameras that are asked at the same time: at most so many, and of a page so many that their answers may have this many events.
 const AT_ONCE: usize = 1_024;
 const EVENTS_AT_ONCE: usize = 65_536;
+
+/// Cameras whose logs are begun at the same time: were it all of them, the first line would wait for the beginnings of all.
+const BEGUN_AT_ONCE: usize = 8;
 
 /// Events of one camera that wait to be taken as lines: there may be as many for each that is asked.
 const CHUNK: u64 = 16;
@@ -67,10 +70,10 @@ pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
     let cameras = wanted(&inbound.app, &inbound.who, &query)?;
     let of = (words(&query, "camera"), words(&query, "tag"));
     if follow::is_wanted(&inbound.headers, &query)? {
-        let whom = Whom { named: named(&query)?, tags: of.1 };
+        let whom = Whom::read(&query)?;
         return follow::follow((&inbound.app, inbound.who, &inbound.headers), &query, whom).await;
     }
-    let follow = follow::written(&inbound.app.cursors, inbound.app.events.bookmark());
+    let follow = inbound.app.newest.written(&inbound.app.cursors, &inbound.app.events);
     let timeout = query.span("timeout", Duration::from_millis(100)..=Duration::from_secs(60))?;
     let timeout = timeout.unwrap_or(TIMEOUT);
     if let Some(form) = streamed(&inbound.headers) {
@@ -82,7 +85,8 @@ pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
         let limit = any_limit(&query, &inbound.who, cameras.iter().map(|record| &**record))?;
         let call = read(&cursors, &query, &of, limit)?;
         let summary = Mutex::new(Summary { follow, ..Summary::default() });
-        let lines = Lines { app: inbound.app, query, call, form, timeout, summary };
+        let beginning = Semaphore::new(BEGUN_AT_ONCE);
+        let lines = Lines { app: inbound.app, query, call, form, timeout, beginning, summary };
         let lines = AllLines::of(cameras, lines);
         let mut response = chunks::response(lines, inbound.who, form.media_type(), "many cameras");
         form.name(&mut response, "events");
@@ -99,23 +103,13 @@ pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
     reply::written(view::list_of_many(&events, next, follow, &coverage))
 }
 
-/// The cameras that the query names, if it names any.
-fn named(query: &Query) -> Result<Option<BTreeSet<CameraId>>, Problem> {
-    let id = |name: &str| name.parse().map_err(|error| Problem::bad_request(format!("camera: {error}")));
-    let ids = query.all("camera").map(id).collect::<Result<BTreeSet<_>, _>>()?;
-    Ok(Some(ids).filter(|ids| !ids.is_empty()))
-}
-
 /// The cameras that are asked for; who is away stands first, because nobody waits for it.
 fn wanted(app: &App, viewer: &Viewer, query: &Query) -> Result<Vec<Arc<CameraRecord>>, Problem> {
-    let mut records: Vec<_> = match named(query)? {
-        Some(named) => named.iter().map(|id| app.cameras.get(viewer, id)).collect::<Result<_, _>>()?,
-        None => app.cameras.visible(viewer),
-    };
-    let tags: Vec<_> = query.all("tag").collect();
-    if !tags.is_empty() {
-        records.retain(|record| record.tags.iter().any(|tag| tags.contains(&tag.as_str())));
-    }
+    let whom = Whom::read(query)?;
+    let named = whom.names().map(|id| app.cameras.get(viewer, id));
+    let named = named.collect::<Result<Vec<_>, _>>()?;
+    let mut records = if named.is_empty() { app.cameras.visible(viewer) } else { named };
+    records.retain(|record| whom.has(record));
     records.sort_by_cached_key(|record| app.registry.find(&record.id).is_some());
     Ok(records)
 }
@@ -154,6 +148,8 @@ struct Lines {
     call: EventsCall,
     form: Form,
     timeout: Duration,
+    /// Logs that may be begun.
+    beginning: Semaphore,
     summary: Mutex<Summary>,
 }
 
@@ -233,7 +229,10 @@ fn of_camera(
     camera: CameraId,
 ) -> impl Stream<Item = Result<Vec<u8>, BrokenOff>> + Send + Sync {
     let begin = async move {
-        let log = lines.app.events.all(&camera, lines.call.clone(), lines.form, lines.timeout).await;
+        let log = {
+            let _turn = lines.beginning.acquire().await;
+            lines.app.events.all(&camera, lines.call.clone(), lines.form, lines.timeout).await
+        };
         Some((lines, camera, log))
     };
     let rest = |(lines, camera, log): (Arc<Lines>, CameraId, Result<MergedLog, _>)| {

@@ -15,6 +15,9 @@ use super::{
 /// Rows that one reading passes over at most where no index leads to the wanted ones: a few milliseconds.
 const SCAN: u64 = 10_000;
 
+/// Of so many rows fewer than one is wanted where an index pays, which leads to those of a log through all that it has of the time.
+const SPARSE: u64 = 100;
+
 /// A place in the order in which events came; 0 lies before all of them. Numbers grow, and none is ever given twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -43,6 +46,8 @@ pub struct Arrivals {
     pub camera: Option<CameraId>,
     /// that happened at this time or later.
     pub from: Option<Timestamp>,
+    /// Whether few of what came are of this camera, as the reading before has found.
+    pub is_sparse: bool,
 }
 
 /// What a reading came to.
@@ -54,6 +59,8 @@ pub struct Arrived<T> {
     pub up_to: Arrival,
     /// Whether retention has removed events behind the place from which on it read.
     pub purged: bool,
+    /// Whether few of what came are of the wanted camera.
+    pub is_sparse: bool,
 }
 
 /// Where a history begins in the order of arrival.
@@ -131,18 +138,20 @@ fn read<T>(
     mut into: T,
     mut each: impl FnMut(&mut T, Arrival, &CameraId, &KeptEvent<'_>),
 ) -> Result<Arrived<T>, StoreError> {
-    let Arrivals { after, camera, from, .. } = wanted;
-    let log = match camera {
+    let log = match &wanted.camera {
         // No log has the number 0.
         Some(camera) => Some(find(db, camera)?.unwrap_or(0)),
         None => None,
     };
+    let purged = wanted.after < purged(db, log)?;
+    // What is gone need not be looked at.
+    let after = wanted.after.max(self::purged(db, None)?);
     let is_far = wanted.up_to > after.plus(SCAN);
     let (sql, end) = match log {
-        Some(_) if is_far => (LED, wanted.up_to),
-        _ => (SCANNED, wanted.up_to.min(after.plus(SCAN))),
+        Some(_) if is_far && wanted.is_sparse => (LED, wanted.up_to),
+        _ => (SCANNED, wanted.up_to.min(after.plus(SCAN)).max(wanted.after)),
     };
-    let from = from.unwrap_or(Timestamp::MIN).as_micros();
+    let from = wanted.from.unwrap_or(Timestamp::MIN).as_micros();
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query(params![signed(after.0), signed(end.0), log, from, signed(most)])?;
     let (mut given, mut up_to) = (0, end);
@@ -157,8 +166,22 @@ fn read<T>(
             each(&mut into, arrival, &camera, &kept(row)?);
         }
     }
-    let purged: i64 = db.prepare_cached("SELECT purged FROM arrivals")?.query_row((), |row| row.get(0))?;
-    Ok(Arrived { into, up_to, purged: *after < Arrival(unsigned(purged)) })
+    let is_sparse = wanted.is_sparse || (is_far && given < SCAN / SPARSE);
+    Ok(Arrived { into, up_to, purged, is_sparse })
+}
+
+/// The highest arrival that retention removed, of a log or of all.
+fn purged(db: &Connection, log: Option<i64>) -> Result<Arrival, StoreError> {
+    let purged: Option<i64> = match log {
+        Some(log) => {
+            let mut statement = db.prepare_cached("SELECT purged FROM logs WHERE n = ?1")?;
+            statement.query_row([log], |row| row.get(0)).optional()?
+        }
+        None => {
+            db.prepare_cached("SELECT purged FROM arrivals")?.query_row((), |row| row.get(0)).optional()?
+        }
+    };
+    Ok(Arrival(purged.map_or(0, unsigned)))
 }
 
 /// Passes over what came in between.

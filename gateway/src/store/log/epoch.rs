@@ -169,6 +169,22 @@ pub(super) fn acked(
     ))
 }
 
+/// The announced epochs of which more is held, ahead of what is missing, than their camera has written: its spool is an older copy, and
+/// goes on with numbers that are taken.
+pub(super) fn overtaken(
+    db: &Connection,
+    camera: &CameraId,
+    spools: &[SpoolState],
+) -> Result<Vec<Epoch>, StoreError> {
+    let Some(log) = find(db, camera)? else { return Ok(Vec::new()) };
+    let mut epochs = EpochRow::all(db, log)?;
+    epochs.retain(|epoch| {
+        let is_behind = |spool: &SpoolState| spool.next <= epoch.ahead;
+        epoch.ahead > epoch.acked && epoch.announced(spools).is_some_and(is_behind)
+    });
+    Ok(epochs.into_iter().map(|epoch| epoch.id).collect())
+}
+
 /// What a wiped spool had not sent is lost; what has a new name since a conflict will come by that.
 pub(super) fn give_up_vanished(
     db: &Connection,

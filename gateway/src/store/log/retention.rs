@@ -62,6 +62,12 @@ fn past_their_time(db: &Connection, retention: Retention, now: Timestamp) -> Res
          WHERE epochs.log = g.log AND epochs.id = g.epoch",
     )?
     .execute([last])?;
+    db.prepare_cached(
+        "UPDATE logs SET purged = g.arrival
+         FROM (SELECT log, max(arrival) AS arrival FROM events WHERE arrival <= ?1 GROUP BY log) AS g
+         WHERE logs.n = g.log",
+    )?
+    .execute([last])?;
     db.prepare_cached("UPDATE arrivals SET purged = max(purged, ?1)")?.execute([last])?;
     let events = db.prepare_cached("DELETE FROM events WHERE arrival <= ?1")?.execute([last])?;
     Ok(Expired { events: events as u64, more: events as i64 == STEP })

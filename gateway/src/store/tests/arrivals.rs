@@ -47,8 +47,19 @@ impl Two {
         from: Option<u64>,
         most: u64,
     ) -> Arrived<Vec<String>> {
+        self.read_as(false, id, after, from, most).await
+    }
+
+    async fn read_as(
+        &self,
+        is_sparse: bool,
+        id: Option<&str>,
+        after: Arrival,
+        from: Option<u64>,
+        most: u64,
+    ) -> Arrived<Vec<String>> {
         let from = from.map(|seconds| NOW.after(Duration::from_secs(seconds)));
-        let wanted = Arrivals { after, up_to: self.store.arrived(), camera: id.map(camera), from };
+        let wanted = Arrivals { after, up_to: self.store.arrived(), camera: id.map(camera), from, is_sparse };
         let push = |into: &mut Vec<_>, _, _: &CameraId, kept: &crate::store::KeptEvent<'_>| {
             into.push(kept.event.description.to_owned());
         };
@@ -57,9 +68,10 @@ impl Two {
 
     /// Everything, in pages of this size.
     async fn all(&self, id: Option<&str>, from: Option<u64>, most: u64) -> Vec<String> {
-        let (mut all, mut after) = (Vec::new(), Arrival::default());
+        let (mut all, mut after, mut is_sparse) = (Vec::new(), Arrival::default(), false);
         while after < self.store.arrived() {
-            let page = self.read(id, after, from, most).await;
+            let page = self.read_as(is_sparse, id, after, from, most).await;
+            is_sparse = page.is_sparse;
             assert!(page.up_to > after && page.into.len() as u64 <= most);
             all.extend(page.into);
             after = page.up_to;
@@ -105,7 +117,11 @@ async fn a_log_that_lies_far_behind_is_found_without_what_lies_between() {
         );
     }
     let page = two.read(Some("porch"), Arrival::default(), None, 9).await;
+    assert!(page.is_sparse && page.into.len() == 3 && page.up_to < two.store.arrived());
+    let page = two.read_as(true, Some("porch"), Arrival::default(), None, 9).await;
     assert_eq!((page.into.len(), page.up_to), (6, two.store.arrived()), "at one look");
+    let page = two.read(Some("yard"), Arrival::default(), None, 1_000).await;
+    assert!(!page.is_sparse, "what is nearly all that there is need not be looked up");
 }
 
 #[tokio::test]
@@ -128,7 +144,9 @@ async fn a_history_begins_at_its_first_event_and_what_it_has_lost_is_known() {
     assert_eq!(expired.events, 4);
     assert!(start(&["porch", "yard"], 3).await.purged && !start(&["porch"], 3).await.purged);
     assert!(!start(&["yard"], 4).await.purged, "that is still there");
-    assert!(two.read(None, Arrival::default(), None, 9).await.purged);
+    let purged = async |id| two.read(id, Arrival::default(), None, 9).await.purged;
+    assert!(purged(None).await && purged(Some("yard")).await);
+    assert!(!purged(Some("porch")).await, "of this one nothing was removed");
     assert!(!two.read(None, both.after.unwrap().max(porch.after.unwrap()), None, 9).await.purged);
     let numbers: HashSet<_> = two.all(None, None, 9).await.into_iter().collect();
     assert_eq!(numbers.len(), 6);
