@@ -68,7 +68,7 @@ pub struct CameraConfig {
     /// Words to group it by, at most 32 of 64 bytes.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// When its events travel to the gateway: `live` (default), or `on_demand`: only when somebody asks.
+    /// When its events travel to the gateway: `live` (default), or `on_demand`: only when somebody asks, or while somebody follows it.
     #[serde(default = "parse::live", deserialize_with = "parse::upload")]
     pub upload: Upload,
     /// The most bytes of its log on disk, at least 65,536; default 268,435,456 (256 MiB). The oldest events go first.

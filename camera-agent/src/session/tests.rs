@@ -10,7 +10,7 @@ use oriel_proto::{
     InstanceId, Kind, RequestId, Seq, SessionId, Severity,
     call::{Call, EventsCall, Order},
     event::Data,
-    frame::{Acked, AgentFacts, Bound, Feature, Request, SourceState},
+    frame::{Acked, AgentFacts, Bound, Events, Feature, Request, SourceState, Upload, Watch},
     limits::Limits,
 };
 use tokio::{
@@ -68,10 +68,15 @@ struct Gateway {
 impl Gateway {
     /// A session that says what it has to say to a gateway with room for `room` frames.
     async fn meet(room: usize) -> Self {
+        Self::meet_with(room, Upload::Live).await
+    }
+
+    /// The same, of a camera whose events go up at this time.
+    async fn meet_with(room: usize, upload: Upload) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(dir.path()).await.unwrap();
         let (bell_tx, bell) = watch::channel(());
-        let config = CameraConfig::simulated("porch".parse().unwrap());
+        let config = CameraConfig { upload, ..CameraConfig::simulated("porch".parse().unwrap()) };
         let camera = Camera::open(config, &state, system_clock(), bell_tx).await.unwrap();
         let tokens = state.tokens(&"http://localhost/".parse().unwrap());
         tokens.store("oat_x".into()).await.unwrap();
@@ -116,14 +121,29 @@ impl Gateway {
 
     /// Takes events and holds the first of two, which the camera's log cannot note.
     async fn fail_to_compare(&self) {
-        let (kind, severity, data) = (Kind::Motion, Severity::Info, Data::new());
-        let draft = Draft { at: None, kind, severity, description: "x".into(), data, image_at: None };
-        let ids = self.camera.spool.append(vec![draft; 2]).await.unwrap();
+        let ids = self.write(2).await;
         self.camera.spool.fail_acks(true).await;
         self.welcome_with(vec![Feature::Ingest]).await;
         let acked = vec![Acked { epoch: ids[0].epoch, seq: 1, hash: None }];
         let bound = Bound { camera: self.camera.id().clone(), acked };
         self.down_tx.send(Down::Frame(GatewayFrame::Bound(bound))).await.unwrap();
+    }
+
+    /// Writes so many events.
+    async fn write(&self, count: usize) -> Vec<oriel_proto::EventId> {
+        let (kind, severity, data) = (Kind::Motion, Severity::Info, Data::new());
+        let draft = Draft { at: None, kind, severity, description: "x".into(), data, image_at: None };
+        self.camera.spool.append(vec![draft; count]).await.unwrap()
+    }
+
+    async fn say(&self, frame: GatewayFrame) {
+        self.down_tx.send(Down::Frame(frame)).await.unwrap();
+    }
+
+    /// Follows the camera, or no longer.
+    async fn watch(&self, on: bool) {
+        let camera = self.camera.id().clone();
+        self.say(GatewayFrame::Watch(Watch { camera, classes: Vec::new(), events: true, on })).await;
     }
 
     /// Takes what comes up until `at`; the first numbers of all batches of events among it.
@@ -269,4 +289,34 @@ async fn stopping_says_so() {
         })
         .await;
     assert_eq!(code, 1000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_is_asked_for_goes_up_from_its_next_event_while_it_is_followed() {
+    let mut gateway = Gateway::meet_with(64, Upload::OnDemand).await;
+    gateway.write(3).await;
+    gateway.welcome_with(vec![Feature::Ingest]).await;
+    let camera = gateway.camera.id().clone();
+    gateway.say(GatewayFrame::Bound(Bound { camera: camera.clone(), acked: Vec::new() })).await;
+    gateway.health().await;
+    gateway.watch(true).await;
+    // Said twice, as after the camera was announced anew.
+    gateway.watch(true).await;
+    let until = Instant::now() + Duration::from_secs(5);
+    assert_eq!(gateway.uploads_until(until).await, Vec::<Seq>::new(), "what was written before is asked for");
+    let ids = gateway.write(2).await;
+    let up = |up| match up {
+        Up::Frame(AgentFrame::Events(events)) => Some(events),
+        _ => None,
+    };
+    let Events { epoch, first, events, next, .. } = gateway.find(up).await;
+    assert_eq!((epoch, first, events.len(), next), (ids[0].epoch, 4, 2, 6));
+    gateway.say(GatewayFrame::Ack { camera, epoch, seq: 5 }).await;
+    gateway.watch(false).await;
+    gateway.write(1).await;
+    assert_eq!(gateway.uploads_until(Instant::now() + Duration::from_secs(5)).await, Vec::<Seq>::new());
+    assert_eq!(gateway.camera.spool.acked_epochs().await, 0, "nothing is remembered as acknowledged");
+    gateway.watch(true).await;
+    gateway.write(1).await;
+    assert_eq!(gateway.find(up).await.first, 7, "from its next event of that moment");
 }

@@ -46,6 +46,12 @@ impl TestClock {
 }
 
 impl Spool {
+    /// How many epochs have an acknowledgement noted.
+    pub(crate) async fn acked_epochs(&self) -> u32 {
+        let sql = "SELECT count(*) FROM acked WHERE seq > 0";
+        self.with(|db| Ok(db.conn.query_row(sql, (), |row| row.get(0))?)).await.unwrap()
+    }
+
     /// Lets every note of an acknowledgement fail from now on, or no more.
     pub(crate) async fn fail_acks(&self, fail: bool) {
         let sql = match fail {

@@ -10,6 +10,9 @@ use super::{ANSWER_BYTES, Client, ClientError};
 /// A stream that is silent for this long is broken: the gateway says every ten seconds that it lives.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// What a stream of messages is.
+const EVENT_STREAM: &str = "text/event-stream";
+
 /// One message.
 #[derive(Debug, Default)]
 pub(crate) struct Message {
@@ -38,7 +41,7 @@ impl Client {
         place: Option<&str>,
     ) -> Result<Messages, ClientError> {
         let mut request = self.request(Method::GET, path)?.query(query).timeout(Duration::MAX);
-        request = request.header(header::ACCEPT, "text/event-stream");
+        request = request.header(header::ACCEPT, EVENT_STREAM);
         if let Some(place) = place {
             request = request.header("last-event-id", place);
         }
@@ -47,7 +50,16 @@ impl Client {
         if !status.is_success() {
             return Err(ClientError::problem(status.as_u16(), &self.body(answer).await?));
         }
+        let media = answer.headers().get(header::CONTENT_TYPE).map(|media| media.as_bytes());
+        if !media.is_some_and(|media| media.starts_with(EVENT_STREAM.as_bytes())) {
+            return Err(ClientError::answer(&self.base, "it does not tell of events as they come"));
+        }
         Ok(Messages { answer, waiting: Vec::new() })
+    }
+
+    /// Why a stream that has said nothing is none.
+    pub(crate) fn broken(&self) -> ClientError {
+        ClientError::answer(&self.base, "the stream ended before it began")
     }
 
     /// The next message; none when the stream has ended, or broke off.

@@ -266,9 +266,9 @@ fn rows(list: &Value, camera: &str) -> Vec<u8> {
 fn write_row(text: &mut Vec<u8>, event: &Value) {
     let cells = table::COLUMNS.map(|name| match &event[name] {
         Value::Null => String::new(),
-        Value::String(text) if is_terminal() => visible(text).into_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     });
+    let cells = cells.map(|text| if is_terminal() { visible(&text).into_owned() } else { text });
     csv::line(text, &cells.each_ref().map(String::as_str));
 }

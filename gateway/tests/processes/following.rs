@@ -12,9 +12,9 @@ use super::{device::Device, gateway::Gateway, process::WITHIN};
 
 /// Somebody who follows all cameras from the beginning, and goes on behind the last event when told to connect again.
 struct Follower {
-    /// Whether it stops to read after some events, until it is told to go on.
-    is_slow: bool,
-    go_tx: Sender<()>,
+    connect_tx: Sender<()>,
+    /// Lets one go on that stops to read after some events; none when it does not stop.
+    read_on_tx: Option<Sender<()>>,
     told_rx: Receiver<String>,
 }
 
@@ -23,11 +23,12 @@ const SOME: usize = 10;
 
 impl Follower {
     fn new(gateway: &Gateway, is_slow: bool) -> Self {
-        let ((go_tx, go_rx), (told_tx, told_rx)) = (channel(), channel());
+        let ((connect_tx, connect_rx), (told_tx, told_rx)) = (channel(), channel());
+        let (read_on_tx, read_on_rx) = channel::<()>();
         let (address, key) = (gateway.url.replace("http://", ""), gateway.key.clone());
         thread::spawn(move || {
             let mut place = String::new();
-            while go_rx.recv().is_ok() {
+            while connect_rx.recv().is_ok() {
                 let (mut id, mut count) = (String::new(), 0);
                 let lines = connect(&address, &key, &place).unwrap().lines();
                 for line in lines.map_while(Result::ok) {
@@ -39,18 +40,25 @@ impl Follower {
                     // Nobody listens any more when the test has failed.
                     _ = told_tx.send(data[..data.find('"').unwrap()].to_owned());
                     count += 1;
-                    if is_slow && count == SOME && go_rx.recv().is_err() {
+                    if is_slow && count == SOME && read_on_rx.recv().is_err() {
                         return;
                     }
                 }
             }
         });
-        Self { is_slow, go_tx, told_rx }
+        Self { connect_tx, read_on_tx: Some(read_on_tx).filter(|_| is_slow), told_rx }
     }
 
-    /// Connects, or goes on reading.
-    fn go(&self) {
-        self.go_tx.send(()).unwrap();
+    /// Connects, once the connection before has ended.
+    fn connect(&self) {
+        self.connect_tx.send(()).unwrap();
+    }
+
+    /// Reads on, if it has stopped.
+    fn read_on(&self) {
+        if let Some(read_on_tx) = &self.read_on_tx {
+            read_on_tx.send(()).unwrap();
+        }
     }
 
     /// Everything that it was told, once that has all of these.
@@ -99,23 +107,23 @@ fn killed_gateways_and_agents_and_a_slow_reader_make_no_hole_and_no_double() {
     let device = Device::enrolled(&gateway, &["porch"]);
     device.write_fast(3_000);
     let followers = [false, true].map(|is_slow| Follower::new(&gateway, is_slow));
-    followers.iter().for_each(Follower::go);
+    followers.iter().for_each(Follower::connect);
     for _ in 0..2 {
         // An outage of the camera,
         let mut agent = device.start_connected();
         agent.kill();
         // and one of the gateway, during which it writes what comes late.
         let _agent = device.start_connected();
-        followers.iter().filter(|follower| follower.is_slow).for_each(Follower::go);
         gateway.process.kill();
         gateway.restart();
-        followers.iter().for_each(Follower::go);
+        followers.iter().for_each(Follower::read_on);
+        followers.iter().for_each(Follower::connect);
         gateway.http().until_status("porch", "online");
     }
     let _agent = device.start_connected();
     let written = gateway.log("porch");
     assert!(written.len() > 3_000, "{}", written.len());
-    followers.iter().filter(|follower| follower.is_slow).for_each(Follower::go);
+    followers.iter().for_each(Follower::read_on);
     for follower in followers {
         once_and_in_order(&follower.told(&written));
     }

@@ -48,7 +48,10 @@ impl Events {
         loop {
             match self.follow_once(client, &mut progress).await {
                 Ok(true) => return Ok(()),
-                Ok(false) => say("oriel: the connection ended; going on from there"),
+                Ok(false) if progress.place.is_some() => {
+                    say("oriel: the connection ended; going on from there")
+                }
+                Ok(false) => return Err(Failure::Client(client.broken())),
                 // Nobody has been heard yet: it is more likely a wrong address than a gateway that starts again.
                 Err(error) if progress.place.is_none() || !is_passing(&error) => return Err(error),
                 Err(error) => say(&format!("oriel: {error}; trying again")),
@@ -62,7 +65,9 @@ impl Events {
     async fn follow_once(&self, client: &Client, progress: &mut Progress) -> Result<bool, Failure> {
         let mut messages = client.follow(&self.path(), &self.filters(), progress.place.as_deref()).await?;
         while let Some(Message { kind, place, data }) = client.next_message(&mut messages).await? {
-            progress.wait = FIRST_WAIT;
+            if kind != "hello" {
+                progress.wait = FIRST_WAIT;
+            }
             match kind.as_str() {
                 "event" => {
                     self.write_followed(&data, progress.count == 0)?;
@@ -106,8 +111,6 @@ impl Events {
 fn is_passing(error: &Failure) -> bool {
     matches!(
         error,
-        Failure::Client(
-            ClientError::Unreachable { .. } | ClientError::Problem { status: 502 | 503 | 504, .. }
-        )
+        Failure::Client(ClientError::Unreachable { .. } | ClientError::Problem { status: 429 | 500.., .. })
     )
 }
