@@ -51,12 +51,16 @@ impl Sse {
 
     /// The next message of this kind.
     pub(crate) async fn next_of(&mut self, kind: &str) -> Message {
-        loop {
-            let message = self.next().await.unwrap();
-            if message.kind == kind {
-                return message;
+        // Heartbeats come for ever.
+        let next = async {
+            loop {
+                let message = self.take().await.unwrap();
+                if message.kind == kind {
+                    return message;
+                }
             }
-        }
+        };
+        soon(kind, next).await
     }
 
     async fn take(&mut self) -> Option<Message> {

@@ -35,7 +35,8 @@ use crate::{
 const AT_ONCE: usize = 1_024;
 const EVENTS_AT_ONCE: usize = 65_536;
 
-/// Cameras whose logs are begun at the same time: were it all of them, the first line would wait for the beginnings of all.
+/// Cameras whose logs are begun at the same time, of those that are away and of those that may have to be asked: were it all of them,
+/// the first line would wait for the beginnings of all, and were it one queue, whoever has to be asked for those of all others.
 const BEGUN_AT_ONCE: usize = 8;
 
 /// Events of one camera that wait to be taken as lines: there may be as many for each that is asked.
@@ -85,8 +86,8 @@ pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
         let limit = any_limit(&query, &inbound.who, cameras.iter().map(|record| &**record))?;
         let call = read(&cursors, &query, &of, limit)?;
         let summary = Mutex::new(Summary { follow, ..Summary::default() });
-        let beginning = Semaphore::new(BEGUN_AT_ONCE);
-        let lines = Lines { app: inbound.app, query, call, form, timeout, beginning, summary };
+        let (away, connected) = (Semaphore::new(BEGUN_AT_ONCE), Semaphore::new(BEGUN_AT_ONCE));
+        let lines = Lines { app: inbound.app, query, call, form, timeout, away, connected, summary };
         let lines = AllLines::of(cameras, lines);
         let mut response = chunks::response(lines, inbound.who, form.media_type(), "many cameras");
         form.name(&mut response, "events");
@@ -148,8 +149,10 @@ struct Lines {
     call: EventsCall,
     form: Form,
     timeout: Duration,
-    /// Logs that may be begun.
-    beginning: Semaphore,
+    /// Logs that may be begun of cameras that are away.
+    away: Semaphore,
+    /// Those that may be begun of connected ones.
+    connected: Semaphore,
     summary: Mutex<Summary>,
 }
 
@@ -230,7 +233,9 @@ fn of_camera(
 ) -> impl Stream<Item = Result<Vec<u8>, BrokenOff>> + Send + Sync {
     let begin = async move {
         let log = {
-            let _turn = lines.beginning.acquire().await;
+            let is_connected = lines.app.registry.find(&camera).is_some();
+            let turns = if is_connected { &lines.connected } else { &lines.away };
+            let _turn = turns.acquire().await;
             lines.app.events.all(&camera, lines.call.clone(), lines.form, lines.timeout).await
         };
         Some((lines, camera, log))
