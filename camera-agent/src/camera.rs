@@ -95,7 +95,7 @@ impl Camera {
             classes: Vec::new(),
             abilities: vec![Ability::Events],
             upload: self.config.upload.clone(),
-            spools: self.spool.states(),
+            spools: self.spool.states(&self.config.upload),
         }
     }
 
@@ -123,7 +123,7 @@ impl Camera {
             source: self.config.source.to_string(),
             classes: Vec::new(),
             abilities: vec![Ability::Events],
-            spools: self.spool.states(),
+            spools: self.spool.states(&self.config.upload),
             health,
         })
     }

@@ -213,10 +213,10 @@ impl Spool {
         self.with(move |db| db.next_upload(&last, bytes)).await
     }
 
-    /// Its epochs as they are announced.
-    pub(crate) fn states(&self) -> Vec<SpoolState> {
+    /// Its epochs as they are announced by a camera that uploads like this.
+    pub(crate) fn states(&self, upload: &oriel_proto::frame::Upload) -> Vec<SpoolState> {
         let now = (self.clock)();
-        db::lock(&self.head).states(now)
+        db::lock(&self.head).states(now, upload)
     }
 
     /// Its state at this moment; reads no disk.

@@ -223,7 +223,7 @@ impl<W: Wire> Live<W> {
         let (Some(uploads), Some(camera)) = (&mut self.uploads, camera) else { return };
         match (&camera.config.upload, watch.on && watch.events) {
             (Upload::OnDemand, true) => {
-                let ends = camera.spool.states().into_iter();
+                let ends = camera.spool.states(&camera.config.upload).into_iter();
                 uploads.follow(camera.id(), ends.map(|spool| (spool.epoch, spool.next - 1)));
             }
             (Upload::OnDemand, false) => uploads.end(camera.id()),

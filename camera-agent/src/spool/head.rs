@@ -91,12 +91,18 @@ impl Head {
         self.said.min(now.max(self.last_at))
     }
 
-    /// The epochs as they are announced, oldest first: those that hold events, and the present one.
-    pub(crate) fn states(&self, now: Timestamp) -> Vec<SpoolState> {
+    /// The epochs as they are announced, oldest first: those that hold events, those of which a loss has still to be told where all of a
+    /// log goes up, and the present one.
+    pub(crate) fn states(&self, now: Timestamp, upload: &Upload) -> Vec<SpoolState> {
         let as_of = self.as_of(now);
         let present = self.current().map(|epoch| epoch.n);
-        let held = self.epochs.iter().filter(|epoch| epoch.first < epoch.next || Some(epoch.n) == present);
-        let mut states: Vec<_> = held
+        let owes = |epoch: &EpochHead| !epoch.is_free(epoch.next.saturating_sub(1), upload);
+        let is_announced =
+            |epoch: &&EpochHead| epoch.first < epoch.next || owes(epoch) || Some(epoch.n) == present;
+        let mut states: Vec<_> = self
+            .epochs
+            .iter()
+            .filter(is_announced)
             .rev()
             .take(ANNOUNCED)
             .map(|epoch| SpoolState { epoch: epoch.id, first: epoch.first, next: epoch.next, as_of })
@@ -158,5 +164,16 @@ mod tests {
         let head = head();
         assert!(!head.went_back(Timestamp::from_millis(8_000)));
         assert!(head.went_back(Timestamp::from_millis(7_999)));
+    }
+
+    #[test]
+    fn an_epoch_that_has_lost_all_that_it_had_not_sent_is_announced_until_that_is_told() {
+        let lost = EpochHead { first: 8, next: 8, ..EpochHead::new(1, Epoch::new()) };
+        let epochs = vec![lost, EpochHead::new(2, Epoch::new())];
+        let mut head = Head::new(epochs, Timestamp::from_millis(10_000), Timestamp::MIN);
+        let announced = |head: &Head, upload| head.states(Timestamp::from_millis(11_000), &upload).len();
+        assert_eq!((announced(&head, Upload::Live), announced(&head, Upload::OnDemand)), (2, 1));
+        head.epochs[0].acked = 7;
+        assert_eq!(announced(&head, Upload::Live), 1);
     }
 }

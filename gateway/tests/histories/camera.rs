@@ -163,7 +163,11 @@ impl Camera {
         let as_of = self.as_of();
         let (present, _) = self.tell(as_of);
         let mut spools = Vec::new();
-        for run in self.runs.iter_mut().filter(|run| run.first < run.next() || run.id == present) {
+        // One that has lost all that it had not sent has still to tell that, where all of a log goes up.
+        let is_live = self.upload == Upload::Live;
+        let owes = |run: &Run| is_live && run.acked + 1 < run.next();
+        let announced = |run: &&mut Run| run.first < run.next() || owes(run) || run.id == present;
+        for run in self.runs.iter_mut().filter(announced) {
             (run.told, run.told_at) = (run.next(), run.told_at.max(as_of));
             spools.push(SpoolState { epoch: run.id, first: run.first, next: run.next(), as_of });
         }

@@ -29,7 +29,7 @@ async fn what_was_said_to_be_complete_stays_so_after_a_restart() {
 /// Everything that says up to when the log is complete; the latest of it.
 async fn say(spool: &Spool, epoch: oriel_proto::Epoch) -> Timestamp {
     let mut said = vec![spool.now().unwrap().as_of, all(spool).await.1.as_of];
-    said.extend(spool.states().iter().map(|state| state.as_of));
+    said.extend(spool.states(&oriel_proto::frame::Upload::Live).iter().map(|state| state.as_of));
     if let Some(Next::Events { as_of, .. }) = spool.next_upload(vec![(epoch, 0)], 8_000).await.unwrap() {
         said.push(as_of);
     }
