@@ -20,6 +20,7 @@ mod page;
 pub mod query;
 mod reply;
 pub mod stream;
+mod whom;
 pub mod wire;
 
 use std::sync::Arc;

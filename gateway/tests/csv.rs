@@ -66,7 +66,9 @@ async fn each_event_is_a_row_of_a_file_and_the_last_row_is_the_end() {
     let first = [&format!("{epoch}-1"), "porch", &at, "", "motion", "info", "a cat", "{}"];
     assert_eq!((rows.len(), &rows[0]), (3, &first.map(str::to_owned).to_vec()));
     assert_eq!(cells(&rows[2..], ["id", "kind", "description"]), [["", "end", "nothing is missing"]]);
-    assert_eq!(data(&rows[2]), json!({"complete": true}));
+    let end = data(&rows[2]);
+    assert_eq!(end, json!({"complete": true, "follow": end["follow"]}));
+    assert!(end["follow"].is_string(), "from where to follow");
 }
 
 #[tokio::test]
@@ -124,7 +126,8 @@ async fn what_is_kept_says_when_it_came_and_what_is_missing_since() {
         let missing = ["", "porch", &from, "", "missing", "warning", &sentence];
         assert_eq!(rows[1][..7], missing.map(str::to_owned));
         assert_eq!(data(&rows[1]), json!({"from": from, "to": to, "missing": why}));
-        assert_eq!((rows.len(), data(&rows[2])), (3, json!({"complete": false})));
+        let end = data(&rows[2]);
+        assert_eq!((rows.len(), &end), (3, &json!({"complete": false, "follow": end["follow"]})));
     }
 }
 

@@ -7,7 +7,7 @@ pub mod many;
 pub mod timeline;
 mod view;
 
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use oriel_proto::{
     CameraId, Kind, Severity,
@@ -22,12 +22,9 @@ use warp::{
     reply::Response,
 };
 
+use self::lines::{Asked, Lines, Log};
 pub use self::view::{Event, List, Stretch};
-use self::{
-    follow::Whom,
-    lines::{Asked, Lines, Log},
-};
-use super::{App, Cursors, inbound::Inbound, page, query::Query, reply};
+use super::{App, Cursors, inbound::Inbound, page, query::Query, reply, whom::Whom};
 use crate::{
     access::{AccessError, Viewer},
     events::{Page, Patience, Timing, text::Form},
@@ -89,8 +86,7 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
     let cursors = inbound.app.cursors;
     let query = inbound.query(KNOWN)?;
     if follow::is_wanted(&inbound.headers, &query)? {
-        let whom = Whom { named: Some(BTreeSet::from([id])), tags: BTreeSet::new() };
-        return follow::follow((&inbound.app, inbound.who, &inbound.headers), &query, whom).await;
+        return follow::follow((&inbound.app, inbound.who, &inbound.headers), &query, Whom::of(id)).await;
     }
     let follow = inbound.app.newest.written(&cursors, &inbound.app.events);
     let form = streamed(&inbound.headers);

@@ -24,9 +24,10 @@ use self::notices::{Notice, Notices};
 use super::{
     App,
     cameras::Camera,
-    events::follow::{self, HEARTBEAT, Whom},
+    events::follow::{self, HEARTBEAT},
     inbound::Inbound,
     query::Query,
+    whom::Whom,
 };
 use crate::{
     access::Viewer,

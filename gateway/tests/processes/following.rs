@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
+    time::Instant,
 };
 
 use super::{device::Device, gateway::Gateway, process::WITHIN};
@@ -13,8 +14,10 @@ use super::{device::Device, gateway::Gateway, process::WITHIN};
 /// Somebody who follows all cameras from the beginning, and goes on behind the last event when told to connect again.
 struct Follower {
     connect_tx: Sender<()>,
-    /// Lets one go on that stops to read after some events; none when it does not stop.
-    read_on_tx: Option<Sender<()>>,
+    /// Has one hang up that has stopped to read after some events, in the middle of what was sent to it; none for one that reads on.
+    hang_up_tx: Option<Sender<()>>,
+    /// It has stopped.
+    stopped_rx: Receiver<()>,
     told_rx: Receiver<String>,
 }
 
@@ -24,7 +27,7 @@ const SOME: usize = 10;
 impl Follower {
     fn new(gateway: &Gateway, is_slow: bool) -> Self {
         let ((connect_tx, connect_rx), (told_tx, told_rx)) = (channel(), channel());
-        let (read_on_tx, read_on_rx) = channel::<()>();
+        let ((hang_up_tx, hang_up_rx), (stopped_tx, stopped_rx)) = (channel::<()>(), channel());
         let (address, key) = (gateway.url.replace("http://", ""), gateway.key.clone());
         thread::spawn(move || {
             let mut place = String::new();
@@ -40,13 +43,16 @@ impl Follower {
                     // Nobody listens any more when the test has failed.
                     _ = told_tx.send(data[..data.find('"').unwrap()].to_owned());
                     count += 1;
-                    if is_slow && count == SOME && read_on_rx.recv().is_err() {
-                        return;
+                    if is_slow && count == SOME {
+                        _ = stopped_tx.send(());
+                        if hang_up_rx.recv().is_ok() {
+                            break;
+                        }
                     }
                 }
             }
         });
-        Self { connect_tx, read_on_tx: Some(read_on_tx).filter(|_| is_slow), told_rx }
+        Self { connect_tx, hang_up_tx: Some(hang_up_tx).filter(|_| is_slow), stopped_rx, told_rx }
     }
 
     /// Connects, once the connection before has ended.
@@ -54,18 +60,28 @@ impl Follower {
         self.connect_tx.send(()).unwrap();
     }
 
-    /// Reads on, if it has stopped.
-    fn read_on(&self) {
-        if let Some(read_on_tx) = &self.read_on_tx {
-            read_on_tx.send(()).unwrap();
+    /// Waits until it has stopped to read, if it ever does.
+    fn stopped(&self) {
+        if self.hang_up_tx.is_some() {
+            self.stopped_rx.recv_timeout(WITHIN).unwrap();
         }
     }
 
-    /// Everything that it was told, once that has all of these.
-    fn told(&self, all: &[String]) -> Vec<String> {
+    /// Hangs up, once it has stopped to read.
+    fn hang_up(&self) {
+        if let Some(hang_up_tx) = &self.hang_up_tx {
+            hang_up_tx.send(()).unwrap();
+        }
+    }
+
+    /// Everything that it was told, once that has all of these; it stops to read no more.
+    fn told(mut self, all: &[String]) -> Vec<String> {
+        self.hang_up_tx = None;
         let (mut told, mut missing) = (Vec::new(), all.iter().collect::<HashSet<_>>());
+        // For all of them: others come for ever.
+        let until = Instant::now() + WITHIN;
         while !missing.is_empty() {
-            let id = self.told_rx.recv_timeout(WITHIN);
+            let id = self.told_rx.recv_timeout(until.saturating_duration_since(Instant::now()));
             let id = id
                 .unwrap_or_else(|_| panic!("{} were never told: {:?}", missing.len(), missing.iter().next()));
             missing.remove(&id);
@@ -114,16 +130,16 @@ fn killed_gateways_and_agents_and_a_slow_reader_make_no_hole_and_no_double() {
         agent.kill();
         // and one of the gateway, during which it writes what comes late.
         let _agent = device.start_connected();
+        followers.iter().for_each(Follower::stopped);
         gateway.process.kill();
         gateway.restart();
-        followers.iter().for_each(Follower::read_on);
+        followers.iter().for_each(Follower::hang_up);
         followers.iter().for_each(Follower::connect);
         gateway.http().until_status("porch", "online");
     }
     let _agent = device.start_connected();
     let written = gateway.log("porch");
     assert!(written.len() > 3_000, "{}", written.len());
-    followers.iter().for_each(Follower::read_on);
     for follower in followers {
         once_and_in_order(&follower.told(&written));
     }

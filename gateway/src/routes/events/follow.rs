@@ -1,7 +1,6 @@
 //! Following: events as server-sent events, in the order in which they come, each with the place from which to go on.
 
 use std::{
-    collections::BTreeSet,
     io::Write as _,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -29,8 +28,9 @@ use crate::{
     routes::{
         Cursors,
         chunks::{self, Chunk, Chunks, Place},
+        whom::Whom,
     },
-    store::{CameraRecord, Role},
+    store::Role,
 };
 
 /// A stream of messages.
@@ -44,48 +44,6 @@ const WORD: &str = "follow";
 
 /// What a list has that following has not.
 const OF_LISTS: [&str; 7] = ["to", "order", "limit", "cursor", "source", "timeout", "wait_online"];
-
-/// Whom somebody follows.
-#[derive(Debug)]
-pub(in crate::routes) struct Whom {
-    /// Only these cameras; none means all of them.
-    pub(super) named: Option<BTreeSet<CameraId>>,
-    /// Only cameras with one of these tags, where any are named.
-    pub(super) tags: BTreeSet<String>,
-}
-
-impl Whom {
-    /// Whom the parameters `camera` and `tag` name.
-    pub(in crate::routes) fn read(query: &Query) -> Result<Self, Problem> {
-        let id = |name: &str| name.parse().map_err(|error| Problem::bad_request(format!("camera: {error}")));
-        let named = query.all("camera").map(id).collect::<Result<BTreeSet<_>, _>>()?;
-        let tags = query.all("tag").map(str::to_owned).collect();
-        Ok(Self { named: Some(named).filter(|named| !named.is_empty()), tags })
-    }
-
-    /// The cameras that are named.
-    pub(in crate::routes) fn names(&self) -> impl ExactSizeIterator<Item = &CameraId> {
-        const NONE: &BTreeSet<CameraId> = &BTreeSet::new();
-        self.named.as_ref().unwrap_or(NONE).iter()
-    }
-
-    /// Watches those that are named and may be seen.
-    pub(in crate::routes) fn watch(&self, app: &App, viewer: &Viewer) -> Vec<Watch> {
-        let visible = self.names().filter(|camera| app.cameras.get(viewer, camera).is_ok());
-        visible.map(|camera| app.registry.watch(camera.clone())).collect()
-    }
-
-    /// Whether this camera is meant.
-    pub(in crate::routes) fn has(&self, record: &CameraRecord) -> bool {
-        self.named.as_ref().is_none_or(|named| named.contains(&record.id))
-            && (self.tags.is_empty() || record.tags.iter().any(|tag| self.tags.contains(tag)))
-    }
-
-    /// The only camera that is meant; none when it may be more than one.
-    pub(in crate::routes) fn only(&self) -> Option<&CameraId> {
-        self.named.as_ref().filter(|named| named.len() == 1)?.first()
-    }
-}
 
 /// Writes a place, for whoever wants to follow from there on.
 pub(in crate::routes) fn written(cursors: &Cursors, place: Bookmark) -> Option<String> {

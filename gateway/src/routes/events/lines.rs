@@ -77,8 +77,9 @@ struct Last<'a> {
 
 /// What the last row says.
 #[derive(Serialize)]
-struct Complete {
+struct Complete<'a> {
     complete: bool,
+    follow: Option<&'a str>,
 }
 
 /// What the last line says.
@@ -180,15 +181,16 @@ impl Asked {
         last: Option<Position>,
     ) -> Result<(), BrokenOff> {
         let Self { cursors, camera, query, call, follow } = self;
+        let follow = follow.as_deref();
         let Finish { more, coverage } = finish;
         let next = last.filter(|_| *more).and_then(|last| super::next(cursors, query, camera, call, last));
         let complete = is_complete(coverage);
         if form == Form::Csv {
             write_behind(chunk, camera, coverage, next.as_deref());
-            table::write_end(chunk, complete, &Complete { complete });
+            table::write_end(chunk, complete, &Complete { complete, follow });
             return Ok(());
         }
-        let end = End { complete, coverage: Stretch::all(camera, coverage), next, follow: follow.as_deref() };
+        let end = End { complete, coverage: Stretch::all(camera, coverage), next, follow };
         serde_json::to_writer(&mut *chunk, &Last { end })?;
         chunk.push(b'\n');
         Ok(())

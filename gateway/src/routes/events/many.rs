@@ -15,8 +15,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use warp::reply::Response;
 
 use super::{
-    App, Query, Stretch, TIMEOUT, Viewer, any_limit,
-    follow::{self, Whom},
+    App, Query, Stretch, TIMEOUT, Viewer, any_limit, follow,
     lines::{BrokenOff, write_behind},
     next, read, streamed, view,
 };
@@ -27,6 +26,7 @@ use crate::{
         chunks::{self, Chunk, Chunks, Place},
         inbound::Inbound,
         page, reply,
+        whom::Whom,
     },
     store::CameraRecord,
 };

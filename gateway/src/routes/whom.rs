@@ -1,0 +1,55 @@
+//! The cameras that a request is about: those that it names, those with a tag, or all.
+
+use std::collections::BTreeSet;
+
+use oriel_proto::CameraId;
+
+use super::{App, query::Query};
+use crate::{access::Viewer, problem::Problem, registry::Watch, store::CameraRecord};
+
+/// The cameras that a request is about.
+#[derive(Debug)]
+pub(super) struct Whom {
+    /// Only these cameras; none means all of them.
+    named: Option<BTreeSet<CameraId>>,
+    /// Only cameras with one of these tags, where any are named.
+    tags: BTreeSet<String>,
+}
+
+impl Whom {
+    /// This camera alone.
+    pub(super) fn of(camera: CameraId) -> Self {
+        Self { named: Some(BTreeSet::from([camera])), tags: BTreeSet::new() }
+    }
+
+    /// Whom the parameters `camera` and `tag` name.
+    pub(super) fn read(query: &Query) -> Result<Self, Problem> {
+        let id = |name: &str| name.parse().map_err(|error| Problem::bad_request(format!("camera: {error}")));
+        let named = query.all("camera").map(id).collect::<Result<BTreeSet<_>, _>>()?;
+        let tags = query.all("tag").map(str::to_owned).collect();
+        Ok(Self { named: Some(named).filter(|named| !named.is_empty()), tags })
+    }
+
+    /// The cameras that are named.
+    pub(super) fn names(&self) -> impl ExactSizeIterator<Item = &CameraId> {
+        const NONE: &BTreeSet<CameraId> = &BTreeSet::new();
+        self.named.as_ref().unwrap_or(NONE).iter()
+    }
+
+    /// Watches those that are named and may be seen.
+    pub(super) fn watch(&self, app: &App, viewer: &Viewer) -> Vec<Watch> {
+        let visible = self.names().filter(|camera| app.cameras.get(viewer, camera).is_ok());
+        visible.map(|camera| app.registry.watch(camera.clone())).collect()
+    }
+
+    /// Whether this camera is meant.
+    pub(super) fn has(&self, record: &CameraRecord) -> bool {
+        self.named.as_ref().is_none_or(|named| named.contains(&record.id))
+            && (self.tags.is_empty() || record.tags.iter().any(|tag| self.tags.contains(tag)))
+    }
+
+    /// The only camera that is meant; none when it may be more than one.
+    pub(super) fn only(&self) -> Option<&CameraId> {
+        self.named.as_ref().filter(|named| named.len() == 1)?.first()
+    }
+}
