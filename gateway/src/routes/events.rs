@@ -4,6 +4,7 @@
 pub(super) mod follow;
 mod lines;
 pub mod many;
+mod parameters;
 pub mod timeline;
 mod view;
 
@@ -63,19 +64,19 @@ type Place = (Option<i64>, Option<i64>, Position);
 /// A page of a camera's log, or all of it line by line.
 #[utoipa::path(get, path = "/v1/cameras/{id}/events", tag = "events", operation_id = "list_events",
     params(("id" = String, Path, description = "The camera", example = "porch"),
-        ("from" = Option<String>, Query, description = "The earliest time, included: RFC 3339, now, -15m, -2h, -7d, YYYYMMDDhhmmss[.mmm], Unix seconds or milliseconds"),
-        ("to" = Option<String>, Query, description = "The time before which all events lie"),
-        ("kind" = Option<Vec<String>>, Query, description = "Only these kinds, up to 32 of up to 64 bytes; repeatable"),
-        ("severity" = Option<Vec<String>>, Query, description = "Only these severities, up to 32 of up to 64 bytes; repeatable"),
-        ("q" = Option<String>, Query, description = "Only descriptions that contain this, up to 256 bytes, whatever the case"),
-        ("order" = Option<String>, Query, description = "desc (default: newest first) or asc"),
+        ("from" = Option<String>, Query, description = parameters::FROM),
+        ("to" = Option<String>, Query, description = parameters::TO),
+        ("kind" = Option<Vec<String>>, Query, description = parameters::KIND),
+        ("severity" = Option<Vec<String>>, Query, description = parameters::SEVERITY),
+        ("q" = Option<String>, Query, description = parameters::Q),
+        ("order" = Option<String>, Query, description = parameters::ORDER),
         ("limit" = Option<u64>, Query, description = "The most events; 100 by default in JSON, all as lines or as a table, which needs the role operator", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before, with the same parameters"),
-        ("source" = Option<String>, Query, description = "auto (default): what is kept here, and the camera for what is not; store: what is kept here; camera: the camera itself"),
+        ("source" = Option<String>, Query, description = parameters::SOURCE),
         ("timeout" = Option<String>, Query, description = "How long the camera may take to begin its answer: 100ms to 60s, 10s by default"),
         ("wait_online" = Option<String>, Query, description = "How long to wait for an offline camera before asking it: 0s to 60s, 0s by default"),
-        ("follow" = Option<String>, Query, description = "With text/event-stream: events that come from here on, as a list's `follow` or a message's id says; without it, and without `from`, from now on"),
-        ("last-event-id" = Option<String>, Header, description = "The same, as a browser says it that comes again; it counts more"),
+        ("follow" = Option<String>, Query, description = parameters::FOLLOW),
+        ("last-event-id" = Option<String>, Header, description = parameters::LAST_EVENT_ID),
         ("accept" = Option<String>, Header, description = "text/event-stream follows: messages hello, event, missing, heartbeat, gone and restart, without end, in the order in which events come. application/x-ndjson streams one event a line; the last line is {\"end\": {\"complete\", \"coverage\", \"next\"}}. text/csv streams one event a row; behind them stands a row of the kind missing for each stretch of time that nobody can answer for, one of the kind more if there are more events than the limit, and as the last row one of the kind end. An answer without its last line or row broke off.")),
     responses((status = 200, description = "A page of the log, or its events line by line or as a table", content((List = "application/json"), (String = "application/x-ndjson"), (String = "text/csv"), (String = "text/event-stream"))),
         (status = 501, description = "The camera keeps no log", body = crate::problem::ProblemBody, content_type = "application/problem+json"),

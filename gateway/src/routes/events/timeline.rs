@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use warp::reply::Response;
 
-use super::{App, Inbound, Problem, Query, Source, Stretch, TIMEOUT, Viewer, read, reply};
+use super::{App, Inbound, Problem, Query, Source, Stretch, TIMEOUT, Viewer, parameters, read, reply};
 use crate::{
     clock::{self, Rfc3339},
     events::{self, is_complete},
@@ -74,10 +74,10 @@ struct Step {
         ("from" = Option<String>, Query, description = "The earliest time, included, in any form that event lists take; a day before `to` by default"),
         ("to" = Option<String>, Query, description = "The time before which all events lie; now by default"),
         ("step" = Option<String>, Query, description = "How long a step is, from 1s to 366d, such as 1m, 15m (default) or 1h; a time may have at most 2,000 of them"),
-        ("kind" = Option<Vec<String>>, Query, description = "Only these kinds, up to 32 of up to 64 bytes; repeatable"),
-        ("severity" = Option<Vec<String>>, Query, description = "Only these severities, up to 32 of up to 64 bytes; repeatable"),
-        ("q" = Option<String>, Query, description = "Only descriptions that contain this, up to 256 bytes, whatever the case"),
-        ("source" = Option<String>, Query, description = "auto (default): what is kept here, and the camera for what is not; store: what is kept here; camera: the camera itself"),
+        ("kind" = Option<Vec<String>>, Query, description = parameters::KIND),
+        ("severity" = Option<Vec<String>>, Query, description = parameters::SEVERITY),
+        ("q" = Option<String>, Query, description = parameters::Q),
+        ("source" = Option<String>, Query, description = parameters::SOURCE),
         ("timeout" = Option<String>, Query, description = "How long the camera may take to begin its answer: 100ms to 60s, 10s by default")),
     responses((status = 200, description = "The steps that have events", body = Timeline),
         (status = 501, description = "The camera does not count", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
