@@ -57,6 +57,8 @@ pub(crate) struct Camera {
     pub(crate) said: Timestamp,
     pub(crate) runs: Vec<Run>,
     pub(crate) lost: Vec<LostRange>,
+    /// Runs that it announced no more when it left its log on its device: what they have lost is past its time to whoever knows only that.
+    vanished: Vec<Epoch>,
     /// What was uploaded, in the order in which it came, and when it was sent by the gateway's clock.
     came: Vec<(Timestamp, EventId)>,
     /// How many of those the gateway has removed.
@@ -73,8 +75,9 @@ pub(crate) enum Next {
 impl Camera {
     pub(crate) fn new(id: CameraId, now: Timestamp) -> Self {
         let (said, upload) = (Timestamp::MIN, Upload::Live);
-        let (lost, came) = (Vec::new(), Vec::new());
-        Self { id, now: now.as_micros(), said, runs: vec![Run::new()], lost, came, removed: 0, upload }
+        let (lost, vanished, came) = (Vec::new(), Vec::new(), Vec::new());
+        let runs = vec![Run::new()];
+        Self { id, now: now.as_micros(), said, runs, lost, vanished, came, removed: 0, upload }
     }
 
     /// Writes an event so long after the last one, or as soon after it as order allows.
@@ -166,12 +169,23 @@ impl Camera {
         // One that has lost all that it had not sent has still to tell that, where all of a log goes up.
         let is_live = self.upload == Upload::Live;
         let owes = |run: &Run| is_live && run.acked + 1 < run.next();
-        let announced = |run: &&mut Run| run.first < run.next() || owes(run) || run.id == present;
-        for run in self.runs.iter_mut().filter(announced) {
-            (run.told, run.told_at) = (run.next(), run.told_at.max(as_of));
-            spools.push(SpoolState { epoch: run.id, first: run.first, next: run.next(), as_of });
+        let announced = |run: &Run| run.first < run.next() || owes(run) || run.id == present;
+        for run in &mut self.runs {
+            if announced(run) {
+                (run.told, run.told_at) = (run.next(), run.told_at.max(as_of));
+                spools.push(SpoolState { epoch: run.id, first: run.first, next: run.next(), as_of });
+            } else if !is_live {
+                self.vanished.push(run.id);
+            }
         }
         spools
+    }
+
+    /// What is past its time to the gateway.
+    pub(crate) fn past_retention(&self) -> impl Iterator<Item = &LostRange> {
+        let is_past =
+            |lost: &&LostRange| lost.why == LossReason::PastRetention || self.vanished.contains(&lost.epoch);
+        self.lost.iter().filter(is_past)
     }
 
     /// The next events, at most so many, or what of them will never come.

@@ -81,10 +81,9 @@ fn is_gone(camera: &Camera, event: &LoggedEvent) -> bool {
     camera.is_lost(id) || camera.is_removed(id)
 }
 
-/// Nothing is said to be past its time that lies behind everything which may be: what left a camera is called so if it leaves its log on
-/// its device when it comes back.
+/// Nothing is said to be past its time that lies behind everything which is.
 fn removed_is_right(camera: &Camera, answer: &Answer) -> Verdict {
-    let latest = camera.lost.iter().map(|lost| lost.to).chain(camera.removed_to()).max();
+    let latest = camera.past_retention().map(|lost| lost.to).chain(camera.removed_to()).max();
     let said = answer.coverage.iter().filter(|stretch| stretch.by == Err("past_retention".into()));
     match said.map(|stretch| stretch.to).max() {
         Some(to) if Some(to) > latest => Err(format!("{to:?} lies behind everything that is past its time")),
