@@ -4,6 +4,8 @@
 //! A link that dies before its answer has begun costs its caller nothing but time: the question is put once more over the
 //! agent's next link, if one comes within the deadline.
 
+pub mod bodies;
+pub mod gather;
 pub mod shared;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -81,6 +83,12 @@ pub enum RelayError {
 }
 
 impl RelayError {
+    /// The camera answered with something that was not asked for.
+    pub fn other_content() -> Self {
+        let why = "the camera answered with something other than what it was asked for";
+        Self::Failed(Failure::new(FailureCode::Internal, why))
+    }
+
     /// A stable word for metrics.
     const fn word(&self) -> &'static str {
         match self {

@@ -3,9 +3,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use oriel_proto::{
-    AgentFrame, Body, Call, CameraId, EventId, Failure, FailureCode, Items, Timestamp, Trailer,
+    Body, Call, CameraId, EventId, Items, Timestamp, Trailer,
     call::{EventCount, EventsCall, EventsTrailer},
-    decode,
     event::Position,
     view::{EventView, ViewError, read_events},
 };
@@ -17,7 +16,12 @@ use super::{
 };
 use crate::{
     link::Piece,
-    relay::{Answering, Question, Relay, RelayError, shared::Patience},
+    relay::{
+        Answering, Question, Relay, RelayError,
+        bodies::{Bodies, Next},
+        gather::{once, whole},
+        shared::Patience,
+    },
 };
 
 /// Pieces that one page may come in: far more than any honest agent needs for the largest page.
@@ -99,40 +103,16 @@ impl CameraPage {
     }
 }
 
-/// Asks until somebody has an answer or nobody has patience any more. The camera is told the longest time that anybody waits; who
-/// joined later with more makes it asked again when that was too short.
+/// A page, as everybody who waits for it gets it.
 pub(super) async fn gather(
     relay: Relay,
     camera: CameraId,
     call: EventsCall,
     patience: Arc<Patience>,
 ) -> Answer {
-    loop {
-        let told = patience.longest();
-        let mut question = Question::new(camera.clone(), Call::Events(call.clone()), told);
-        match whole_page(&relay, &mut question, &call, &patience).await {
-            Err(error) if error.is_late() && patience.longest() > told => {}
-            answer => return answer.map(Arc::new),
-        }
-    }
-}
-
-/// A page is handed out when it is whole: a link that ended in the middle of it has told nobody anything yet.
-async fn whole_page(
-    relay: &Relay,
-    question: &mut Question,
-    call: &EventsCall,
-    patience: &Patience,
-) -> Result<CameraPage, RelayError> {
-    loop {
-        let answer = relay.ask(question).await?;
-        patience.begin();
-        match collect(answer, call, question.camera()).await {
-            Err(RelayError::Interrupted) if question.may_repeat() => {}
-            Err(RelayError::Interrupted) => return Err(RelayError::Offline),
-            page => return page,
-        }
-    }
+    let asked = Call::Events(call.clone());
+    let page = whole(&relay, &camera, &asked, &patience, |answer| collect(answer, &call, &camera)).await;
+    page.map(Arc::new)
 }
 
 async fn collect(answer: Answering, call: &EventsCall, camera: &CameraId) -> Result<CameraPage, RelayError> {
@@ -145,7 +125,7 @@ async fn collect(answer: Answering, call: &EventsCall, camera: &CameraId) -> Res
         }
         piece = stream.next().await?;
     }
-    Err(wrong_answer())
+    Err(RelayError::other_content())
 }
 
 /// What a camera counted, however many pieces that comes in, and how its answer ends.
@@ -153,36 +133,19 @@ pub(super) async fn counts(
     relay: &Relay,
     question: &mut Question,
 ) -> Result<(Vec<EventCount>, EventsTrailer), RelayError> {
-    loop {
-        match whole_counts(relay.ask(question).await?).await {
-            Err(RelayError::Interrupted) if question.may_repeat() => {}
-            counts => return counts,
-        }
-    }
+    once(relay, question, || (), |answer| whole_counts(Bodies::of(answer))).await
 }
 
-async fn whole_counts(mut answer: Answering) -> Result<(Vec<EventCount>, EventsTrailer), RelayError> {
+async fn whole_counts(mut bodies: Bodies) -> Result<(Vec<EventCount>, EventsTrailer), RelayError> {
     let mut counts = Vec::new();
     for _ in 0..COUNT_PIECES {
-        let piece = answer.next().await?;
-        let frame = decode(piece.frame()).map_err(|error| answer.unreadable(&piece, error))?;
-        let (bodies, trailer) = match frame {
-            AgentFrame::Part { body, .. } => (vec![body], None),
-            AgentFrame::Reply { answer, .. } => (answer.body, Some(answer.trailer)),
-            AgentFrame::Done { trailer, .. } => (Vec::new(), Some(trailer)),
-            _ => return Err(wrong_answer()),
-        };
-        for body in bodies {
-            let Body::Items(Items::EventCounts(more)) = body else { return Err(wrong_answer()) };
-            counts.extend(more);
-        }
-        match trailer {
-            Some(Trailer::Events(trailer)) => return Ok((counts, trailer)),
-            Some(_) => return Err(wrong_answer()),
-            None => {}
+        match bodies.next().await? {
+            Next::Body(Body::Items(Items::EventCounts(more))) => counts.extend(more),
+            Next::End(Trailer::Events(trailer)) => return Ok((counts, trailer)),
+            _ => return Err(RelayError::other_content()),
         }
     }
-    Err(wrong_answer())
+    Err(RelayError::other_content())
 }
 
 /// A log on its way.
@@ -220,9 +183,11 @@ impl EventStream {
             each(event);
         });
         match read {
-            Ok(_) if self.call.limit.is_some_and(|limit| self.count > limit) => Err(wrong_answer()),
+            Ok(_) if self.call.limit.is_some_and(|limit| self.count > limit) => {
+                Err(RelayError::other_content())
+            }
             Ok(trailer) => Ok(trailer),
-            Err(ViewError::OtherContent) => Err(wrong_answer()),
+            Err(ViewError::OtherContent) => Err(RelayError::other_content()),
             Err(error) => Err(self.answer.unreadable(piece, error)),
         }
     }
@@ -231,9 +196,4 @@ impl EventStream {
     pub fn coverage(&self, trailer: &EventsTrailer) -> Vec<Coverage> {
         of_camera(&self.call, self.last.map(|last| last.at), trailer)
     }
-}
-
-fn wrong_answer() -> RelayError {
-    let why = "the camera answered with something other than the events asked for";
-    RelayError::Failed(Failure::new(FailureCode::Internal, why))
 }

@@ -90,11 +90,7 @@ impl Events {
     ) -> Result<Timeline, RelayError> {
         let asked = Call::Events(EventsCall { bucket_ms: Some(step_ms), ..call.clone() });
         let mut question = Question::new(camera.clone(), asked, deadline);
-        let answer = counts(&self.relay, &mut question).await;
-        let (counts, trailer) = answer.map_err(|error| match error {
-            RelayError::Interrupted => RelayError::Offline,
-            error => error,
-        })?;
+        let (counts, trailer) = counts(&self.relay, &mut question).await?;
         let mut tally = Tally::new(&call, step_ms);
         tally.counts(counts);
         Ok(Timeline { steps: tally.steps, coverage: of_camera(&call, None, &trailer) })
