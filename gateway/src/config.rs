@@ -181,8 +181,13 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of long answers that may wait here for slow readers, beyond the first 32 KiB of each; in bytes, or with KiB or MiB
     #[arg(id = "limits.credit_bytes", long = "limit-credit-bytes", env = "ORIEL_LIMIT_CREDIT_BYTES", value_name = "BYTES",
-        default_value = "4MiB", value_parser = value::credit_bytes)]
+        default_value = "4MiB", value_parser = value::room_bytes)]
     pub credit_bytes: u64,
+    /// Bytes of pictures that may be here to be shared by those who ask for the same, and half as many for slow viewers of moving
+    /// ones; beyond them pictures pass through for one reader each; in bytes, or with KiB or MiB
+    #[arg(id = "limits.image_bytes", long = "limit-image-bytes", env = "ORIEL_LIMIT_IMAGE_BYTES", value_name = "BYTES",
+        default_value = "32MiB", value_parser = value::room_bytes)]
+    pub image_bytes: u64,
     /// Bytes of uploaded events that may wait for the disk; an agent whose events find no room keeps them and comes again;
     /// in bytes, or with KiB or MiB
     #[arg(id = "limits.ingest_bytes", long = "limit-ingest-bytes", env = "ORIEL_LIMIT_INGEST_BYTES", value_name = "BYTES",

@@ -207,11 +207,6 @@ impl Events {
         let answer = self.relay.ask(&mut question).await?;
         Ok(EventStream::new(answer, call))
     }
-
-    /// Waits for a camera to connect, `within` at most; gives the time that it took.
-    pub async fn wait_online(&self, camera: &CameraId, within: Duration) -> Duration {
-        self.relay.wait_online(camera, within).await
-    }
 }
 
 /// A page without events yet.

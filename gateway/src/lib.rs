@@ -8,7 +8,7 @@
 //! - [`routes`]: the URL table, and one file per resource; [`openapi`] describes them.
 //! - [`facade`]: doors for clients and cameras of older systems.
 //! - [`problem`]: every failure as an HTTP answer.
-//! - [`events`]: a camera's log.
+//! - [`events`]: a camera's log; [`images`]: its pictures.
 //! - [`ingest`]: what agents upload goes into the store, and is acknowledged.
 //! - [`cameras`]: the known cameras, and who is connected.
 //! - [`access`]: who is asking, and what may they see; [`store`] keeps what must survive.
@@ -46,6 +46,7 @@ pub mod csv;
 pub mod events;
 pub mod facade;
 mod hash;
+pub mod images;
 pub mod ingest;
 pub mod io;
 pub mod link;
@@ -80,6 +81,7 @@ use self::{
     config::Config,
     events::Events,
     facade::vc::{self, Vc},
+    images::Images,
     ingest::Ingest,
     io::Listen,
     link::{Budget, Close},
@@ -167,6 +169,7 @@ impl Gateway {
         let (registry, stopping) = (Registry::default(), CancellationToken::new());
         let cameras = Cameras::load(store.clone(), registry.clone()).await?;
         let relay = Relay::new(registry.clone(), Arc::clone(&metrics), stopping.clone());
+        let images = Images::new(relay.clone(), registry.clone(), config.limits.image_bytes);
         let (budget, counters) = (config.limits.ingest_bytes, metrics.ingest.clone());
         let ingest = Ingest::new(store.clone(), registry.clone(), counters, budget);
         let tls = config.tls().map(|(certificate, key)| Tls::read(certificate, key)).transpose()?;
@@ -174,6 +177,7 @@ impl Gateway {
             access,
             cameras,
             events: Events::new(relay, registry.clone(), store.clone()),
+            images,
             ingest,
             registry,
             credit: Budget::shared(config.limits.credit_bytes),
@@ -189,6 +193,7 @@ impl Gateway {
             tasks: TaskTracker::new(),
             stopping,
             closing: CancellationToken::new(),
+            boundary: Arc::new(routes::Boundary::new()),
             idempotency: routes::Idempotency::default(),
         });
         let vc = match config.legacy_listen.address() {

@@ -41,6 +41,17 @@ pub struct Metrics {
     pub link: Arc<LinkMetrics>,
     /// What becomes of uploaded events.
     pub ingest: IngestMetrics,
+    /// Who looks at pictures.
+    pub images: ImageMetrics,
+}
+
+/// Who looks at pictures; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct ImageMetrics {
+    /// Streams of moving pictures that cameras send, or are asked for.
+    pub live_streams: Gauge,
+    /// Who watches them.
+    pub live_viewers: Gauge,
 }
 
 /// What becomes of uploaded events; clones share it.
@@ -114,6 +125,7 @@ impl Default for Metrics {
             call_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
             link: Arc::default(),
             ingest: IngestMetrics::default(),
+            images: ImageMetrics::default(),
         };
         metrics.ingest.writable.set(1);
         metrics.register();
@@ -161,6 +173,9 @@ impl Metrics {
         registry.register("frames_broken", "Frames that closed their socket", link.violations.clone());
         registry.register("events_unwanted", "Uploads for cameras not served", link.unwanted_events.clone());
         self.ingest.register(registry);
+        let images = &self.images;
+        registry.register("live_streams", "Streams of moving pictures", images.live_streams.clone());
+        registry.register("live_viewers", "Who watches them", images.live_viewers.clone());
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     access::{self, AccessError},
     cameras::CameraError,
     clock::TimeError,
+    images::scale::ScaleError,
     relay::RelayError,
     store::StoreError,
 };
@@ -220,6 +221,11 @@ impl Problem {
         problem
     }
 
+    /// A camera's picture cannot be made smaller.
+    pub fn scale(error: &ScaleError, camera: &CameraId) -> Self {
+        Self { camera: Some(camera.clone()), ..Self::camera_failed(&error.to_string()) }
+    }
+
     fn camera_busy(detail: &str, retry: Option<Duration>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "camera_busy", "The camera has too much to do", detail)
             .after(retry.unwrap_or(Duration::from_secs(1)))
@@ -241,6 +247,11 @@ impl Problem {
     fn after(mut self, retry: Duration) -> Self {
         self.retry_after = Some(retry);
         self
+    }
+
+    /// What was wrong this time.
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// The stable code.

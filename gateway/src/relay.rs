@@ -134,8 +134,13 @@ impl Relay {
     pub async fn wait_online(&self, camera: &CameraId, within: Duration) -> Duration {
         let start = Instant::now();
         // Who did not come is found missing by the question that follows.
-        _ = self.next_link(camera, None, start + within).await;
+        self.comes_online(camera, within).await;
         start.elapsed()
+    }
+
+    /// Whether a camera is connected, or connects `within` that time.
+    pub async fn comes_online(&self, camera: &CameraId, within: Duration) -> bool {
+        self.next_link(camera, None, Instant::now() + within).await.is_some()
     }
 
     /// Puts a question and waits for the first piece of its answer. May be called again for a question that may be repeated, when

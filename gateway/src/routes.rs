@@ -13,10 +13,12 @@ pub mod enrollments;
 pub mod events;
 pub mod guard;
 mod idempotency;
+pub mod images;
 pub mod inbound;
 pub mod keys;
 pub mod operations;
 mod page;
+mod patience;
 pub mod query;
 mod reply;
 pub mod stream;
@@ -31,16 +33,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warp::{Filter, filters::BoxedFilter, reply::Response};
 
 pub use self::{
-    cursors::Cursors, events::follow::Newest, idempotency::Idempotency, inbound::Peer, operations::fallback,
+    cursors::Cursors, events::follow::Newest, idempotency::Idempotency, images::Boundary, inbound::Peer, operations::fallback,
 };
 use self::{
     guard::{Admin, Device, Guard, Open},
+    images::Moment,
     inbound::{Inbound, inbound},
 };
 use crate::{
     access::{Access, Viewer},
     cameras::Cameras,
     events::Events,
+    images::Images,
     ingest::Ingest,
     link::Budget,
     metrics::Metrics,
@@ -53,7 +57,7 @@ use crate::{
 pub const OPEN: &[&str] = &["/healthz", "/readyz", "/v1/enroll"];
 
 /// The routes whose answers have no end of their own. Every other `GET` is also a `HEAD`.
-const ENDLESS: &[&str] = &["/v1/stream", "/v1/agent/connect"];
+const ENDLESS: &[&str] = &["/v1/stream", "/v1/agent/connect", "/v1/cameras/{id}/live"];
 
 /// What handlers work with; clones share it.
 pub type App = Arc<Parts>;
@@ -69,6 +73,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Logs of cameras.
     pub events: Events,
+    /// Pictures of cameras.
+    pub images: Images,
     /// Where uploaded events go.
     pub ingest: Ingest,
     /// Credit that the answers of all agents may have out.
@@ -89,6 +95,8 @@ pub struct Parts {
     pub stopping: CancellationToken,
     /// Set when open answers have had their time: sockets that are still open end now.
     pub closing: CancellationToken,
+    /// What stands between the pictures of one body.
+    pub boundary: Arc<Boundary>,
     /// Answers to repeated requests.
     pub idempotency: Idempotency,
 }
@@ -117,48 +125,60 @@ pub struct Endpoint {
 }
 
 macro_rules! table {
-    ($app:expr; $($method:ident $guard:ident $($lead:literal)/+ $(/ { $id:ty } $(/ $tail:literal)*)? => $handler:path;)+) => {
+    ($app:expr; $($method:ident $guard:ident $($lead:literal)/+ $(/ { $id:ty } $(/ $tail:literal)* $(/ { $time:ident })?)? => $handler:path;)+) => {
         vec![$({
-            let path = concat!($("/", $lead),+ $(, "/{id}" $(, "/", $tail)*)?);
-            endpoint!($app, $method, $guard, path, warp::path!($($lead)/+ $(/ $id $(/ $tail)*)?), [$($id)?], $handler)
+            let path = concat!($("/", $lead),+ $(, "/{id}" $(, "/", $tail)* $(, "/{", time!($time), "}")?)?);
+            let filter = warp::path!($($lead)/+ $(/ $id $(/ $tail)* $(/ $time)?)?);
+            endpoint!($app, $method, $guard, path, filter, [$($id $(, $time)?)?], $handler)
         }),+]
     };
 }
 
+/// What a time in a path is called.
+macro_rules! time {
+    (Moment) => {
+        "time"
+    };
+}
+
 macro_rules! endpoint {
-    ($app:expr, $method:ident, $guard:ident, $path:expr, $filter:expr, [], $handler:path) => {
+    ($app:expr, $method:ident, $guard:ident, $path:expr, $filter:expr, [$($id:ty),*], $handler:path) => {
         Endpoint {
             method: stringify!($method),
             path: $path.to_owned(),
             guard: <$guard as Guard>::NAME,
-            filter: $filter
+            filter: with_parameters!($filter
                 .and(method(stringify!($method), $path))
-                .and(inbound::<$guard>($app.clone()))
-                .then(|inbound: Result<Inbound<$guard>, Problem>| async move {
-                    answer(match inbound {
-                        Ok(inbound) => $handler(inbound).await,
-                        Err(problem) => Err(problem),
-                    })
-                })
+                .and(inbound::<$guard>($app.clone())), $guard, [$($id),*], $handler)
                 .boxed(),
         }
     };
-    ($app:expr, $method:ident, $guard:ident, $path:expr, $filter:expr, [$id:ty], $handler:path) => {
-        Endpoint {
-            method: stringify!($method),
-            path: $path.to_owned(),
-            guard: <$guard as Guard>::NAME,
-            filter: $filter
-                .and(method(stringify!($method), $path))
-                .and(inbound::<$guard>($app.clone()))
-                .then(|id: $id, inbound: Result<Inbound<$guard>, Problem>| async move {
-                    answer(match inbound {
-                        Ok(inbound) => $handler(inbound, id).await,
-                        Err(problem) => Err(problem),
-                    })
-                })
-                .boxed(),
-        }
+}
+
+macro_rules! with_parameters {
+    ($filter:expr, $guard:ident, [], $handler:path) => {
+        $filter.then(|inbound: Result<Inbound<$guard>, Problem>| async move {
+            answer(match inbound {
+                Ok(inbound) => $handler(inbound).await,
+                Err(problem) => Err(problem),
+            })
+        })
+    };
+    ($filter:expr, $guard:ident, [$id:ty], $handler:path) => {
+        $filter.then(|id: $id, inbound: Result<Inbound<$guard>, Problem>| async move {
+            answer(match inbound {
+                Ok(inbound) => $handler(inbound, id).await,
+                Err(problem) => Err(problem),
+            })
+        })
+    };
+    ($filter:expr, $guard:ident, [$id:ty, $time:ty], $handler:path) => {
+        $filter.then(|id: $id, time: $time, inbound: Result<Inbound<$guard>, Problem>| async move {
+            answer(match inbound {
+                Ok(inbound) => $handler(inbound, id, time).await,
+                Err(problem) => Err(problem),
+            })
+        })
     };
 }
 
@@ -168,6 +188,12 @@ pub fn endpoints(app: &App) -> Vec<Endpoint> {
     table![app;
         GET    Viewer "v1" / "cameras" / {CameraId} / "events"      => events::list;
         GET    Viewer "v1" / "cameras" / {CameraId} / "timeline"    => events::timeline::show;
+        GET    Viewer "v1" / "cameras" / {CameraId} / "images" / {Moment} => images::one::show;
+        GET    Viewer "v1" / "cameras" / {CameraId} / "images"      => images::list;
+        GET    Viewer "v1" / "cameras" / {CameraId} / "images.zip"  => images::zip::download;
+        GET    Viewer "v1" / "cameras" / {CameraId} / "live"        => images::live::watch;
+        POST   Viewer "v1" / "cameras" / {CameraId} / "snapshot"    => images::snapshot::take;
+        GET    Viewer "v1" / "images" / "latest"                    => images::many::latest;
         GET    Viewer "v1" / "cameras"                              => cameras::list;
         GET    Viewer "v1" / "cameras" / {CameraId}                 => cameras::show;
         POST   Admin  "v1" / "cameras"                              => cameras::create;

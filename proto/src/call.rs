@@ -114,7 +114,7 @@ pub struct Have {
 
 /// Asks for a list of pictures; answered by [`Items::Images`], or [`Items::ImageCounts`] with `bucket_ms`, and
 /// [`Trailer::Images`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ImagesCall {
     /// The series.
     pub class: ImageClass,
@@ -149,7 +149,7 @@ text_enum! {
 }
 
 /// Asks for one kept picture; answered by [`Body::Head`] and [`Body::Bytes`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ImageCall {
     /// The series.
     pub class: ImageClass,

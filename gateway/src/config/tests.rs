@@ -25,10 +25,11 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(config.metrics_listen, Endpoint::At(([127, 0, 0, 1], 9464).into()));
     assert_eq!((config.heartbeat.as_secs(), config.workers, config.insecure), (30, None, false));
     assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
-    let Limits { connections, connections_per_address, agents, body_bytes, credit_bytes, ingest_bytes } =
-        config.limits;
+    let Limits { connections, connections_per_address, agents, body_bytes, .. } = config.limits;
+    let Limits { credit_bytes, image_bytes, ingest_bytes, .. } = config.limits;
     assert_eq!((connections, connections_per_address, agents), (10_000, 1_024, 100_000));
-    assert_eq!((body_bytes, credit_bytes, ingest_bytes), (64 << 10, 4 << 20, 64 << 20));
+    assert_eq!((body_bytes, credit_bytes), (64 << 10, 4 << 20));
+    assert_eq!((image_bytes, ingest_bytes), (32 << 20, 64 << 20));
     let Retention { age, events } = config.retention;
     assert_eq!((age.as_secs(), events), (90 * 86_400, 10_000_000));
     assert!(config.check().is_ok());

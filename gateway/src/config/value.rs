@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 
 use crate::clock;
 
-/// The largest `limits.credit_bytes`: more than a machine would give to what nobody has read yet.
-const CREDIT_BYTES_MAX: u64 = 4 << 30;
+/// The largest `limits.credit_bytes` and `limits.image_bytes`: more than a machine would give to what nobody has read yet.
+const ROOM_BYTES_MAX: u64 = 4 << 30;
 
 /// The largest `limits.ingest_bytes`: more than a disk writes in a minute.
 const INGEST_BYTES_MAX: usize = 4 << 30;
@@ -127,10 +127,10 @@ pub(super) fn body_bytes(text: &str) -> Result<usize, String> {
     if (1 << 10..=BODY_BYTES_MAX).contains(&bytes) { Ok(bytes) } else { Err("must be 1KiB to 16MiB".into()) }
 }
 
-/// The credit that all long answers share, 1 MiB to [`CREDIT_BYTES_MAX`].
-pub(super) fn credit_bytes(text: &str) -> Result<u64, String> {
+/// Room for what waits here for its readers, 1 MiB to [`ROOM_BYTES_MAX`].
+pub(super) fn room_bytes(text: &str) -> Result<u64, String> {
     let bytes = bytes(text)? as u64;
-    if (1 << 20..=CREDIT_BYTES_MAX).contains(&bytes) {
+    if (1 << 20..=ROOM_BYTES_MAX).contains(&bytes) {
         Ok(bytes)
     } else {
         Err("must be 1MiB to 4096MiB".into())
@@ -201,9 +201,9 @@ mod tests {
         for wrong in ["0", "1023", "17MiB", "x", "-1"] {
             assert!(body_bytes(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(credit_bytes("16MiB"), Ok(16 << 20));
+        assert_eq!(room_bytes("16MiB"), Ok(16 << 20));
         for wrong in ["0", "1MB", "4097MiB", "1KiB"] {
-            assert!(credit_bytes(wrong).is_err() && ingest_bytes(wrong).is_err(), "{wrong}");
+            assert!(room_bytes(wrong).is_err() && ingest_bytes(wrong).is_err(), "{wrong}");
         }
         assert_eq!(age("90d"), Ok(Duration::from_secs(90 * 86_400)));
         assert!(age("59s").is_err());

@@ -116,23 +116,30 @@ impl Place {
             scratch.clear();
             write(scratch)?;
             self.0.taken.store(true, Ordering::Release);
-            Ok(Bytes::from_owner(Taken { bytes: scratch.as_slice().into(), place: self.clone() }))
+            let bytes: Box<[u8]> = scratch.as_slice().into();
+            Ok(Bytes::from_owner(Taken { bytes, place: self.clone() }))
         })
+    }
+
+    /// A chunk of bytes that are there already, which takes the place in the same way.
+    pub(super) fn hold(&self, bytes: impl AsRef<[u8]> + Send + 'static) -> Bytes {
+        self.0.taken.store(true, Ordering::Release);
+        Bytes::from_owner(Taken { bytes, place: self.clone() })
     }
 }
 
-struct Taken {
-    bytes: Box<[u8]>,
+struct Taken<B> {
+    bytes: B,
     place: Place,
 }
 
-impl AsRef<[u8]> for Taken {
+impl<B: AsRef<[u8]>> AsRef<[u8]> for Taken<B> {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.as_ref()
     }
 }
 
-impl Drop for Taken {
+impl<B> Drop for Taken<B> {
     fn drop(&mut self) {
         self.place.0.taken.store(false, Ordering::Release);
         self.place.0.maker.wake();

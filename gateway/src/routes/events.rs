@@ -8,7 +8,7 @@ mod parameters;
 pub mod timeline;
 mod view;
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use oriel_proto::{
     CameraId, Kind, Severity,
@@ -25,16 +25,13 @@ use warp::{
 
 use self::lines::{Asked, Lines, Log};
 pub use self::view::{Event, List, Stretch};
-use super::{App, Cursors, inbound::Inbound, page, query::Query, reply, whom::Whom};
+use super::{App, Cursors, inbound::Inbound, page, patience, query::Query, reply, whom::Whom};
 use crate::{
     access::{AccessError, Viewer},
     events::{Page, Patience, Timing, text::Form},
     problem::Problem,
     store::{CameraRecord, Role},
 };
-
-/// How long the first byte of an answer may take, unless the request says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest `q` in bytes.
 const LONGEST_TEXT: usize = 256;
@@ -73,8 +70,8 @@ type Place = (Option<i64>, Option<i64>, Position);
         ("limit" = Option<u64>, Query, description = "The most events; 100 by default in JSON, all as lines or as a table, which needs the role operator", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before, with the same parameters"),
         ("source" = Option<String>, Query, description = parameters::SOURCE),
-        ("timeout" = Option<String>, Query, description = "How long the camera may take to begin its answer: 100ms to 60s, 10s by default"),
-        ("wait_online" = Option<String>, Query, description = "How long to wait for an offline camera before asking it: 0s to 60s, 0s by default"),
+        ("timeout" = Option<String>, Query, description = patience::ABOUT_TIMEOUT),
+        ("wait_online" = Option<String>, Query, description = patience::ABOUT_WAIT_ONLINE),
         ("follow" = Option<String>, Query, description = parameters::FOLLOW),
         ("last-event-id" = Option<String>, Header, description = parameters::LAST_EVENT_ID),
         ("accept" = Option<String>, Header, description = "text/event-stream follows: messages hello, event, missing, heartbeat, gone and restart, without end, in the order in which events come. application/x-ndjson streams one event a line; the last line is {\"end\": {\"complete\", \"coverage\", \"next\"}}. text/csv streams one event a row; behind them stands a row of the kind missing for each stretch of time that nobody can answer for, one of the kind more if there are more events than the limit, and as the last row one of the kind end. An answer without its last line or row broke off.")),
@@ -92,18 +89,14 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
     let follow = inbound.app.newest.written(&cursors, &inbound.app.events);
     let form = streamed(&inbound.headers);
     let limit = match form {
-        Some(_) => any_limit(&query, &inbound.who, [&*record])?,
+        Some(_) => any_limit(&query, "limit", page::LIMITS, &inbound.who, [&*record])?,
         None => Some(page::limit(&query)?),
     };
     let call = read(&cursors, &query, &id, limit)?;
     let source = Source::read(&query)?;
-    let patience = |name, least| query.span(name, Duration::from_millis(least)..=Duration::from_secs(60));
-    let timeout = patience("timeout", 100)?.unwrap_or(TIMEOUT);
-    let within = patience("wait_online", 0)?.filter(|_| source != Source::Store);
-    let queued = match within {
-        None => None,
-        Some(within) => Some(wait_online(&inbound.app, &inbound.who, &id, within).await?),
-    };
+    let timeout = patience::timeout(&query)?;
+    let within = patience::wait_online(&query)?.filter(|_| source != Source::Store);
+    let queued = patience::wait(&inbound.app, &inbound.who, &id, within).await?;
     let (mut response, timing) = if let Some(form) = form {
         let (log, timing) = log(&inbound.app, &id, &call, form, source, timeout).await?;
         let lines = Lines::of(Asked { cursors, camera: id, query, call, follow }, log, form);
@@ -115,7 +108,8 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
         let timing = page.timing;
         (reply::written(view::list(&id, page, next, follow))?, timing)
     };
-    if let Some(timing) = shown(timing, queued) {
+    let parts = [("camera", timing.camera), ("store", timing.store), ("queue", queued)];
+    if let Some(timing) = patience::server_timing(parts) {
         response.headers_mut().insert("server-timing", timing);
     }
     Ok(response)
@@ -200,57 +194,26 @@ fn streamed(headers: &HeaderMap) -> Option<Form> {
 }
 
 /// The media types that are welcome, as they are named.
-fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+pub(super) fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let media = accepted.flat_map(|value| value.split(',')).filter_map(|range| range.split(';').next());
     media.map(str::trim)
 }
 
-/// The limit of a list that may have none, where the caller may ask for all.
-fn any_limit<'a>(
+/// The `name`d limit of a list that may have none, where the caller may ask for all; else it lies in this range.
+pub(super) fn any_limit<'a>(
     query: &Query,
+    name: &str,
+    range: (u64, u64),
     viewer: &Viewer,
     cameras: impl IntoIterator<Item = &'a CameraRecord>,
 ) -> Result<Option<u64>, Problem> {
     if cameras.into_iter().all(|camera| viewer.may(Role::Operator, camera)) {
-        return query.number("limit", 1..=u64::MAX);
+        return query.number(name, range.0..=u64::MAX);
     }
-    let limit = page::given_limit(query)?;
+    let limit = query.number(name, range.0..=range.1)?;
     let refused = || AccessError::Forbidden { needs: Role::Operator, everywhere: false };
     Ok(Some(limit.ok_or_else(refused)?))
-}
-
-/// Waits for the camera; what the caller may see can have changed meanwhile.
-async fn wait_online(
-    app: &App,
-    viewer: &Viewer,
-    camera: &CameraId,
-    within: Duration,
-) -> Result<Duration, Problem> {
-    let waited = tokio::select! {
-        waited = app.events.wait_online(camera, within) => waited,
-        ended = viewer.ended() => return Err(ended.into()),
-    };
-    app.cameras.get(viewer, camera)?;
-    Ok(waited)
-}
-
-/// What `Server-Timing` says: who took how long, and how long the camera was waited for; none when there is nothing to say.
-fn shown(timing: Timing, queued: Option<Duration>) -> Option<HeaderValue> {
-    let parts = [("camera", timing.camera), ("store", timing.store), ("queue", queued)];
-    let parts = parts.into_iter().filter_map(|(name, took)| Some(format!("{name};dur={}", Millis(took?))));
-    let text = parts.collect::<Vec<_>>().join(", ");
-    HeaderValue::try_from(text).ok().filter(|text| !text.is_empty())
-}
-
-/// A time in milliseconds with three decimals.
-struct Millis(Duration);
-
-impl fmt::Display for Millis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0.as_micros();
-        write!(f, "{}.{:03}", micros / 1_000, micros % 1_000)
-    }
 }
 
 /// What is asked, of whom the question is `of`; a cursor of the same question says where to go on.

@@ -11,17 +11,12 @@ const WORD: &str = "page";
 /// Rows on a page unless the request says otherwise.
 const PAGE: u64 = 100;
 
-/// The most rows on a page.
-const LARGEST: u64 = 1_000;
+/// The fewest and the most rows on a page.
+pub(super) const LIMITS: (u64, u64) = (1, 1_000);
 
 /// How many rows the page may have.
 pub(super) fn limit(query: &Query) -> Result<u64, Problem> {
-    Ok(given_limit(query)?.unwrap_or(PAGE))
-}
-
-/// How many rows the request says that the page may have.
-pub(super) fn given_limit(query: &Query) -> Result<Option<u64>, Problem> {
-    query.number("limit", 1..=LARGEST)
+    Ok(query.number("limit", LIMITS.0..=LIMITS.1)?.unwrap_or(PAGE))
 }
 
 /// Leaves one page of `rows`, ordered by `place`, and gives the cursor of the next one.

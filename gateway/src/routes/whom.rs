@@ -1,6 +1,6 @@
 //! The cameras that a request is about: those that it names, those with a tag, or all.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use oriel_proto::CameraId;
 
@@ -28,6 +28,23 @@ impl Whom {
         let named = query.all("camera").map(id).collect::<Result<BTreeSet<_>, _>>()?;
         let tags = query.all("tag").map(str::to_owned).collect();
         Ok(Self { named: Some(named).filter(|named| !named.is_empty()), tags })
+    }
+
+    /// These too.
+    pub(super) fn and(mut self, more: impl Iterator<Item = CameraId>) -> Self {
+        for camera in more {
+            self.named.get_or_insert_default().insert(camera);
+        }
+        self
+    }
+
+    /// Those that are meant; one that is named and not the viewer's to see is not found.
+    pub(super) fn cameras(&self, app: &App, viewer: &Viewer) -> Result<Vec<Arc<CameraRecord>>, Problem> {
+        let named = self.names().map(|id| app.cameras.get(viewer, id));
+        let named = named.collect::<Result<Vec<_>, _>>()?;
+        let mut records = if named.is_empty() { app.cameras.visible(viewer) } else { named };
+        records.retain(|record| self.has(record));
+        Ok(records)
     }
 
     /// The cameras that are named.

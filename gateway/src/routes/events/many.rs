@@ -15,9 +15,9 @@ use tokio::{sync::Semaphore, time::Instant};
 use warp::reply::Response;
 
 use super::{
-    App, Query, Stretch, TIMEOUT, Viewer, any_limit, follow,
+    App, Query, Stretch, Viewer, any_limit, follow,
     lines::{BrokenOff, write_behind},
-    next, parameters, read, streamed, view,
+    next, parameters, patience, read, streamed, view,
 };
 use crate::{
     events::{Coverage, Finish, Gathered, MergedLog, Patience, Whole, is_complete, table, text::Form},
@@ -75,15 +75,14 @@ pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
         return follow::follow((&inbound.app, inbound.who, &inbound.headers), &query, whom).await;
     }
     let follow = inbound.app.newest.written(&inbound.app.cursors, &inbound.app.events);
-    let timeout = query.span("timeout", Duration::from_millis(100)..=Duration::from_secs(60))?;
-    let timeout = timeout.unwrap_or(TIMEOUT);
+    let timeout = patience::timeout(&query)?;
     if let Some(form) = streamed(&inbound.headers) {
         if query.one("cursor")?.is_some() {
             return Err(Problem::bad_request(
                 "cursor: lines and tables of many cameras have no pages: leave it out",
             ));
         }
-        let limit = any_limit(&query, &inbound.who, cameras.iter().map(|record| &**record))?;
+        let limit = any_limit(&query, "limit", page::LIMITS, &inbound.who, cameras.iter().map(|record| &**record))?;
         let call = read(&cursors, &query, &of, limit)?;
         let summary = Mutex::new(Summary { follow, ..Summary::default() });
         let (away, connected) = (Semaphore::new(BEGUN_AT_ONCE), Semaphore::new(BEGUN_AT_ONCE));
@@ -106,11 +105,7 @@ pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
 
 /// The cameras that are asked for; who is away stands first, because nobody waits for it.
 fn wanted(app: &App, viewer: &Viewer, query: &Query) -> Result<Vec<Arc<CameraRecord>>, Problem> {
-    let whom = Whom::read(query)?;
-    let named = whom.names().map(|id| app.cameras.get(viewer, id));
-    let named = named.collect::<Result<Vec<_>, _>>()?;
-    let mut records = if named.is_empty() { app.cameras.visible(viewer) } else { named };
-    records.retain(|record| whom.has(record));
+    let mut records = Whom::read(query)?.cameras(app, viewer)?;
     records.sort_by_cached_key(|record| app.registry.find(&record.id).is_some());
     Ok(records)
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use warp::reply::Response;
 
-use super::{App, Inbound, Problem, Query, Source, Stretch, TIMEOUT, Viewer, parameters, read, reply};
+use super::{App, Inbound, Problem, Query, Source, Stretch, Viewer, parameters, patience, read, reply};
 use crate::{
     clock::{self, Rfc3339},
     events::{self, is_complete},
@@ -78,7 +78,7 @@ struct Step {
         ("severity" = Option<Vec<String>>, Query, description = parameters::SEVERITY),
         ("q" = Option<String>, Query, description = parameters::Q),
         ("source" = Option<String>, Query, description = parameters::SOURCE),
-        ("timeout" = Option<String>, Query, description = "How long the camera may take to begin its answer: 100ms to 60s, 10s by default")),
+        ("timeout" = Option<String>, Query, description = patience::ABOUT_TIMEOUT)),
     responses((status = 200, description = "The steps that have events", body = Timeline),
         (status = 501, description = "The camera does not count", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "The camera answered with a failure", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
@@ -91,8 +91,7 @@ pub async fn show(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
     (call.from, call.to) = (Some(from), Some(to));
     let step_ms = step_ms(&query, from, to)?;
     let source = Source::read(&query)?;
-    let allowed = Duration::from_millis(100)..=Duration::from_secs(60);
-    let timeout = query.span("timeout", allowed)?.unwrap_or(TIMEOUT);
+    let timeout = patience::timeout(&query)?;
     let counted = count(&inbound.app, &id, call, step_ms, source, timeout).await?;
     let steps = counted.steps.into_iter().map(|(at, events)| Step { at: Rfc3339(at), events });
     reply::json(&Timeline {

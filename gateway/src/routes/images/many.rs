@@ -1,0 +1,199 @@
+//! `GET /v1/images/latest`: the latest pictures of many cameras as one body, in the order in which they come.
+
+use std::{collections::BTreeMap, pin::Pin, sync::Arc};
+
+use futures_util::{Stream, StreamExt as _, stream};
+use oriel_proto::{CameraId, ImageClass, Timestamp, call::ImageMatch};
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+use warp::{
+    http::{
+        HeaderValue,
+        header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
+    },
+    reply::Response,
+};
+
+use super::{
+    App, Inbound, Problem, Query, Viewer, answer::BrokenOff, class, multipart::{self, Boundary}, parameters, patience,
+};
+use crate::{
+    clock,
+    images::{Gathered, Images, Series, Wanted},
+    relay::RelayError,
+    routes::{
+        chunks::{self, Chunk, Chunks, Place},
+        whom::Whom,
+    },
+};
+
+/// The most cameras of one question.
+const MOST: usize = 1_000;
+
+/// Cameras that are asked at one time: so many may be silent without anybody waiting for them.
+const AT_ONCE: usize = 256;
+
+/// The latest pictures of many cameras.
+#[utoipa::path(get, path = "/v1/images/latest", tag = "images", operation_id = "list_latest_images",
+    params(("camera" = Option<Vec<String>>, Query, description = "These cameras; repeatable, at most 1,000. Without it, `tag` and `have`, all that may be seen"),
+        ("tag" = Option<Vec<String>>, Query, description = "Only cameras with one of these tags; repeatable"),
+        ("have" = Option<Vec<String>>, Query, description = "A camera and the time of its picture that the caller has, in milliseconds or any other form, such as porch@1767225600000; repeatable"),
+        ("class" = Option<String>, Query, description = parameters::CLASS),
+        ("timeout" = Option<String>, Query, description = "How long all of them may take: 100ms to 60s, 10s by default")),
+    responses((status = 200, description = "A part for each picture as it comes, with Content-Length, X-Camera and X-Image-At; for one that the caller has, a part without a body and with X-Unchanged. The last part is JSON: {\"complete\", \"missing\": [{\"camera\", \"code\", \"detail\"}]}", body = Vec<u8>, content_type = "multipart/mixed"),
+        (status = 404, description = "A camera that is named does not exist, or is not yours to see", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
+pub async fn latest(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
+    let query = inbound.query(&["camera", "tag", "have", "class", "timeout"])?;
+    let class = class(&query)?;
+    let have = have(&query)?;
+    let cameras = cameras(&inbound.app, &inbound.who, &query, &have)?;
+    let deadline = Instant::now() + patience::timeout(&query)?;
+    let boundary = inbound.app.boundary.clone();
+    let media_type = HeaderValue::try_from(boundary.media_type("mixed"));
+    let pictures = Pictures::of(inbound.app.images.clone(), cameras, class, have, deadline);
+    let body = Body { pictures, boundary, missing: Vec::new(), has_begun: false };
+    let mut response = chunks::response(body, inbound.who, "multipart/mixed", "many cameras");
+    let headers = response.headers_mut();
+    if let Ok(media_type) = media_type {
+        headers.insert(CONTENT_TYPE, media_type);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
+/// Which picture of which camera the caller has.
+fn have(query: &Query) -> Result<BTreeMap<CameraId, Timestamp>, Problem> {
+    let now = clock::now();
+    let read = |text: &str| {
+        let (camera, at) = text.split_once('@')?;
+        Some((camera.parse().ok()?, clock::parse(at, now).ok()?))
+    };
+    let wrong = |text: &str| {
+        let text: String = text.chars().take(80).collect();
+        Problem::bad_request(format!("have: {text:?} is not a camera, an @ and a time"))
+    };
+    query.all("have").map(|text| read(text).ok_or_else(|| wrong(text))).collect()
+}
+
+/// The cameras that are asked for.
+fn cameras(
+    app: &App,
+    viewer: &Viewer,
+    query: &Query,
+    have: &BTreeMap<CameraId, Timestamp>,
+) -> Result<Vec<CameraId>, Problem> {
+    let whom = Whom::read(query)?.and(have.keys().cloned());
+    let cameras = whom.cameras(app, viewer)?;
+    if cameras.len() > MOST {
+        let why = format!("that are {} cameras: at most {MOST} can be asked at one time", cameras.len());
+        return Err(Problem::bad_request(why));
+    }
+    Ok(cameras.into_iter().map(|record| record.id.clone()).collect())
+}
+
+/// What has become of one camera's picture.
+enum Outcome {
+    Came(CameraId, Gathered),
+    Unchanged(CameraId, Timestamp),
+    Missing(CameraId, RelayError),
+}
+
+/// What becomes of all of them, as it happens.
+struct Pictures(Pin<Box<dyn Stream<Item = Outcome> + Send + Sync>>);
+
+impl Pictures {
+    fn of(
+        images: Images,
+        cameras: Vec<CameraId>,
+        class: ImageClass,
+        have: BTreeMap<CameraId, Timestamp>,
+        deadline: Instant,
+    ) -> Self {
+        let ask = move |camera: CameraId| {
+            let (images, have) = (images.clone(), have.get(&camera).copied());
+            let series = Series { camera, class: class.clone() };
+            async move { outcome(&images, series, have, deadline).await }
+        };
+        Self(Box::pin(stream::iter(cameras).map(ask).buffer_unordered(AT_ONCE)))
+    }
+}
+
+async fn outcome(images: &Images, series: Series, have: Option<Timestamp>, deadline: Instant) -> Outcome {
+    let camera = series.camera.clone();
+    let wanted = Wanted { series, at: Timestamp::default(), matching: ImageMatch::Latest, max_age: None };
+    let picture = async {
+        let reading = images.picture(&wanted, deadline).await?;
+        let at = reading.head().at;
+        match have == Some(at) {
+            true => Ok(Outcome::Unchanged(camera.clone(), at)),
+            false => Ok(Outcome::Came(camera.clone(), images.gather(reading).await?)),
+        }
+    };
+    let outcome = timeout_at(deadline, picture).await.unwrap_or(Err(RelayError::Timeout));
+    outcome.unwrap_or_else(|error| Outcome::Missing(camera, error))
+}
+
+/// A camera of which there is no picture.
+#[derive(Serialize)]
+struct Missing {
+    camera: CameraId,
+    code: &'static str,
+    detail: String,
+}
+
+/// What the last part says.
+#[derive(Serialize)]
+struct Last<'a> {
+    complete: bool,
+    missing: &'a [Missing],
+}
+
+/// The body on its way.
+struct Body {
+    pictures: Pictures,
+    boundary: Arc<Boundary>,
+    missing: Vec<Missing>,
+    has_begun: bool,
+}
+
+impl Chunks for Body {
+    type Error = BrokenOff;
+
+    async fn next(&mut self, place: &Place) -> Result<Chunk, BrokenOff> {
+        loop {
+            let outcome = self.pictures.0.next().await;
+            let mut part = Vec::new();
+            let between = |has_begun: &mut bool, part: &mut Vec<u8>| match std::mem::replace(has_begun, true) {
+                true => self.boundary.between(part),
+                false => self.boundary.begin(part),
+            };
+            match outcome {
+                Some(Outcome::Missing(camera, error)) => {
+                    let why = Problem::relay(error, &camera);
+                    let (code, detail) = (why.code(), why.detail().to_owned());
+                    self.missing.push(Missing { camera, code, detail });
+                }
+                Some(Outcome::Unchanged(camera, at)) => {
+                    between(&mut self.has_begun, &mut part);
+                    multipart::unchanged(&mut part, &camera, at);
+                    return Ok(Chunk::More(place.hold(part)));
+                }
+                Some(Outcome::Came(camera, picture)) => {
+                    between(&mut self.has_begun, &mut part);
+                    multipart::picture(&mut part, &camera, picture.at, picture.jpeg.len() as u64);
+                    part.extend_from_slice(&picture.jpeg);
+                    return Ok(Chunk::More(place.hold(part)));
+                }
+                None => {
+                    between(&mut self.has_begun, &mut part);
+                    let last = Last { complete: self.missing.is_empty(), missing: &self.missing };
+                    multipart::json(&mut part, &serde_json::to_vec(&last)?);
+                    self.boundary.end(&mut part);
+                    return Ok(Chunk::Last(part.into()));
+                }
+            }
+        }
+    }
+}
+
