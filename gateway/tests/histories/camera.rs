@@ -181,11 +181,13 @@ impl Camera {
         spools
     }
 
-    /// What is past its time to the gateway.
-    pub(crate) fn past_retention(&self) -> impl Iterator<Item = &LostRange> {
-        let is_past =
-            |lost: &&LostRange| lost.why == LossReason::PastRetention || self.vanished.contains(&lost.epoch);
-        self.lost.iter().filter(is_past)
+    /// The last time of what is past its time to the gateway. Of a run that is announced no more it knows but when it was announced last.
+    pub(crate) fn past_retention_to(&self) -> Option<Timestamp> {
+        let to = |lost: &LostRange| match self.vanished.contains(&lost.epoch) {
+            true => self.runs.iter().find(|run| run.id == lost.epoch).map(|run| run.told_at.max(lost.to)),
+            false => Some(lost.to).filter(|_| lost.why == LossReason::PastRetention),
+        };
+        self.lost.iter().filter_map(to).max()
     }
 
     /// The next events, at most so many, or what of them will never come.

@@ -83,7 +83,7 @@ fn is_gone(camera: &Camera, event: &LoggedEvent) -> bool {
 
 /// Nothing is said to be past its time that lies behind everything which is.
 fn removed_is_right(camera: &Camera, answer: &Answer) -> Verdict {
-    let latest = camera.past_retention().map(|lost| lost.to).chain(camera.removed_to()).max();
+    let latest = camera.past_retention_to().max(camera.removed_to());
     let said = answer.coverage.iter().filter(|stretch| stretch.by == Err("past_retention".into()));
     match said.map(|stretch| stretch.to).max() {
         Some(to) if Some(to) > latest => Err(format!("{to:?} lies behind everything that is past its time")),
