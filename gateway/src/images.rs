@@ -41,7 +41,6 @@ pub use self::{
 };
 use crate::{
     clock,
-    metrics::Metrics,
     registry::Registry,
     relay::{
         Question, Relay, RelayError,
@@ -227,12 +226,7 @@ impl Images {
     }
 
     /// A picture that nobody else reads.
-    async fn for_one(
-        &self,
-        camera: &CameraId,
-        call: Call,
-        deadline: Instant,
-    ) -> Result<Reading, RelayError> {
+    async fn for_one(&self, camera: &CameraId, call: Call, deadline: Instant) -> Result<Reading, RelayError> {
         let mut question = Question::new(camera.clone(), call, deadline);
         let begun = once(&self.0.relay, &mut question, || (), begin).await?;
         Ok(Reading::alone(Alone::of(begun)))

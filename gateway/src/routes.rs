@@ -33,7 +33,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warp::{Filter, filters::BoxedFilter, reply::Response};
 
 pub use self::{
-    cursors::Cursors, events::follow::Newest, idempotency::Idempotency, images::Boundary, inbound::Peer, operations::fallback,
+    cursors::Cursors, events::follow::Newest, idempotency::Idempotency, images::Boundary, inbound::Peer,
+    operations::fallback,
 };
 use self::{
     guard::{Admin, Device, Guard, Open},

@@ -44,7 +44,9 @@ pub(super) async fn gather(
 ) -> ListAnswer {
     let count = call.count;
     let asked = Call::Images(call);
-    whole(&relay, &camera, &asked, &patience, |answer| collect(ImageStream::of(answer, count))).await.map(Arc::new)
+    whole(&relay, &camera, &asked, &patience, |answer| collect(ImageStream::of(answer, count)))
+        .await
+        .map(Arc::new)
 }
 
 async fn collect(mut stream: ImageStream) -> Result<ImageList, RelayError> {

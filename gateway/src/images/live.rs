@@ -254,7 +254,11 @@ impl Stream {
                 Err(error) => return error,
             };
             (bodies, *has_come) = (rest, true);
-            let held = Arc::new(Held { room: Arc::clone(&self.room), permit: OnceLock::new(), written: OnceLock::new() });
+            let held = Arc::new(Held {
+                room: Arc::clone(&self.room),
+                permit: OnceLock::new(),
+                written: OnceLock::new(),
+            });
             self.newest_tx.send_replace(Some(Ok(Frame { at: head.at, jpeg, held })));
         }
     }

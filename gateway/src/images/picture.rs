@@ -10,12 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use oriel_proto::{
-    Body,
-    call::Head,
-    jpeg,
-    limits::IMAGE_BYTES,
-};
+use oriel_proto::{Body, call::Head, jpeg, limits::IMAGE_BYTES};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::kept::Done;
@@ -75,7 +70,8 @@ impl Rest {
     async fn next(&mut self) -> Result<Option<Bytes>, RelayError> {
         match self.bodies.next().await? {
             Next::Body(Body::Bytes(bytes)) if !bytes.is_empty() => {
-                self.left = self.left.checked_sub(bytes.len() as u64).ok_or_else(RelayError::other_content)?;
+                self.left =
+                    self.left.checked_sub(bytes.len() as u64).ok_or_else(RelayError::other_content)?;
                 Ok(Some(bytes))
             }
             Next::End(_) if self.left == 0 => Ok(None),
@@ -95,7 +91,7 @@ pub(super) struct Alone {
 }
 
 impl Alone {
-    pub(super) const fn of(begun: Begun) -> Self {
+    pub(super) fn of(begun: Begun) -> Self {
         let Begun { head, first, rest } = begun;
         Self { head, waited: rest.bodies.waited(), first: Some(first), rest }
     }

@@ -19,7 +19,7 @@ use oriel_proto::{
 use serde::Serialize;
 use tokio::time::Instant;
 use warp::{
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, header},
     reply::Response,
 };
 

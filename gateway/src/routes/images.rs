@@ -72,8 +72,7 @@ pub async fn list(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
     };
     let call = read(&inbound.app.cursors, &query, &id, count)?;
     let timeout = patience::timeout(&query)?;
-    let queued =
-        patience::wait(&inbound.app, &inbound.who, &id, patience::wait_online(&query)?).await?;
+    let queued = patience::wait(&inbound.app, &inbound.who, &id, patience::wait_online(&query)?).await?;
     let deadline = Instant::now() + timeout;
     let (mut response, waited) = if is_streamed {
         let stream = inbound.app.images.stream(&id, call.clone(), deadline).await;
@@ -108,7 +107,9 @@ fn class(query: &Query) -> Result<ImageClass, Problem> {
 /// What is asked; a cursor of the same question says where to go on.
 fn read(cursors: &Cursors, query: &Query, id: &CameraId, count: Option<u64>) -> Result<ImagesCall, Problem> {
     let only_one = |names: [&str; 2]| match (query.one(names[0])?, query.one(names[1])?) {
-        (Some(_), Some(_)) => Err(Problem::bad_request(format!("give {} or {}, not both", names[0], names[1]))),
+        (Some(_), Some(_)) => {
+            Err(Problem::bad_request(format!("give {} or {}, not both", names[0], names[1])))
+        }
         _ => Ok(()),
     };
     only_one(["from", "after"])?;

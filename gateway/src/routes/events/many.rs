@@ -82,7 +82,8 @@ pub async fn list(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
                 "cursor: lines and tables of many cameras have no pages: leave it out",
             ));
         }
-        let limit = any_limit(&query, "limit", page::LIMITS, &inbound.who, cameras.iter().map(|record| &**record))?;
+        let limit =
+            any_limit(&query, "limit", page::LIMITS, &inbound.who, cameras.iter().map(|record| &**record))?;
         let call = read(&cursors, &query, &of, limit)?;
         let summary = Mutex::new(Summary { follow, ..Summary::default() });
         let (away, connected) = (Semaphore::new(BEGUN_AT_ONCE), Semaphore::new(BEGUN_AT_ONCE));

@@ -71,7 +71,8 @@ impl Facts<'_> {
     pub(super) fn write(&self, headers: &mut HeaderMap) {
         let Self { series, head, is_exact, .. } = self;
         let cached = if *is_exact { FOR_EVER } else { ASK_AGAIN };
-        let fixed = [(CACHE_CONTROL, cached), (VARY, "authorization, cookie"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+        let fixed =
+            [(CACHE_CONTROL, cached), (VARY, "authorization, cookie"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
         for (name, value) in fixed {
             headers.insert(name, HeaderValue::from_static(value));
         }
@@ -89,7 +90,8 @@ impl Facts<'_> {
     /// Whether the caller has this picture already.
     pub(super) fn is_known(&self, headers: &HeaderMap) -> bool {
         let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-        let mut known = known.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
+        let mut known =
+            known.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
         self.tag().is_some_and(|tag| known.any(|known| known == tag || known == "*"))
     }
 
@@ -168,4 +170,3 @@ impl Chunks for Body {
         })
     }
 }
-

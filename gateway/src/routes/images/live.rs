@@ -15,7 +15,11 @@ use warp::{
 };
 
 use super::{
-    Inbound, Problem, Query, Viewer, answer::BrokenOff, class, multipart::{self, Boundary}, parameters, patience,
+    Inbound, Problem, Query, Viewer,
+    answer::BrokenOff,
+    class,
+    multipart::{self, Boundary},
+    parameters, patience,
 };
 use crate::{
     images::{Frame, Series, Viewing},
@@ -49,7 +53,13 @@ pub async fn watch(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, P
     let viewing = viewing.map_err(|error| Problem::relay(error, &id))?;
     let boundary = inbound.app.boundary.clone();
     let media_type = HeaderValue::try_from(boundary.media_type("x-mixed-replace"));
-    let body = Body { camera: id.clone(), viewing, boundary, stopping: inbound.app.stopping.clone(), has_begun: false };
+    let body = Body {
+        camera: id.clone(),
+        viewing,
+        boundary,
+        stopping: inbound.app.stopping.clone(),
+        has_begun: false,
+    };
     let mut response = chunks::response(body, inbound.who, "multipart/x-mixed-replace", id);
     let headers = response.headers_mut();
     if let Ok(media_type) = media_type {

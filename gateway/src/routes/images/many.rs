@@ -15,7 +15,11 @@ use warp::{
 };
 
 use super::{
-    App, Inbound, Problem, Query, Viewer, answer::BrokenOff, class, multipart::{self, Boundary}, parameters, patience,
+    App, Inbound, Problem, Query, Viewer,
+    answer::BrokenOff,
+    class,
+    multipart::{self, Boundary},
+    parameters, patience,
 };
 use crate::{
     clock,
@@ -164,7 +168,8 @@ impl Chunks for Body {
         loop {
             let outcome = self.pictures.0.next().await;
             let mut part = Vec::new();
-            let between = |has_begun: &mut bool, part: &mut Vec<u8>| match std::mem::replace(has_begun, true) {
+            let between = |has_begun: &mut bool, part: &mut Vec<u8>| match std::mem::replace(has_begun, true)
+            {
                 true => self.boundary.between(part),
                 false => self.boundary.begin(part),
             };
@@ -196,4 +201,3 @@ impl Chunks for Body {
         }
     }
 }
-

@@ -2,10 +2,7 @@
 
 use std::{convert::Infallible, str::FromStr, time::Duration};
 
-use oriel_proto::{
-    CameraId, Timestamp,
-    call::ImageMatch,
-};
+use oriel_proto::{CameraId, Timestamp, call::ImageMatch};
 use tokio::time::{Instant, timeout_at};
 use warp::reply::Response;
 
@@ -110,7 +107,8 @@ fn wanted(
         return Err(Problem::bad_request("max_age: only the latest picture may be too old"));
     }
     let at = clock::parse(&moment.0, clock::now())?;
-    let is_relative = moment.0 == "now" || (moment.0.starts_with('-') && moment.0.ends_with(char::is_alphabetic));
+    let is_relative =
+        moment.0 == "now" || (moment.0.starts_with('-') && moment.0.ends_with(char::is_alphabetic));
     let matching = match matching {
         None if is_relative => ImageMatch::Before,
         None | Some("exact") => ImageMatch::Exact,

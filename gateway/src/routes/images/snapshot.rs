@@ -5,11 +5,7 @@ use tokio::time::Instant;
 use warp::{http::HeaderMap, reply::Response};
 
 use super::{Inbound, Problem, Viewer, answer, class, parameters, patience};
-use crate::{
-    access::AccessError,
-    images::Series,
-    store::Role,
-};
+use crate::{access::AccessError, images::Series, store::Role};
 
 /// Takes a picture now. The camera keeps it.
 #[utoipa::path(post, path = "/v1/cameras/{id}/snapshot", tag = "images", operation_id = "take_snapshot",

@@ -14,9 +14,7 @@ use warp::{
     reply::Response,
 };
 
-use super::{
-    App, Inbound, LARGEST, Problem, Viewer, answer::BrokenOff, behind, parameters, patience, read,
-};
+use super::{App, Inbound, LARGEST, Problem, Viewer, answer::BrokenOff, behind, parameters, patience, read};
 use crate::{
     access::AccessError,
     clock,
@@ -29,7 +27,8 @@ use crate::{
 };
 
 /// The parameters of an archive.
-const KNOWN: &[&str] = &["class", "from", "to", "after", "before", "count", "order", "timeout", "wait_online"];
+const KNOWN: &[&str] =
+    &["class", "from", "to", "after", "before", "count", "order", "timeout", "wait_online"];
 
 /// What is written into an archive about what is missing from it.
 const NOTE: &str = "missing.txt";
@@ -122,8 +121,7 @@ impl Archive {
 
     /// A picture with what stands around it in the archive; none when it cannot be had.
     async fn picture(&mut self, at: Timestamp) -> Result<Option<Vec<u8>>, BrokenOff> {
-        let wanted =
-            Wanted { series: self.series.clone(), at, matching: ImageMatch::Exact, max_age: None };
+        let wanted = Wanted { series: self.series.clone(), at, matching: ImageMatch::Exact, max_age: None };
         let images = self.app.images.clone();
         let picture = async {
             let reading = images.picture(&wanted, Instant::now() + self.timeout).await?;
