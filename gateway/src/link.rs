@@ -18,7 +18,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use oriel_proto::{
     AgentId, Call, CameraId, Epoch, GatewayFrame, InstanceId, RequestId, Secret, Seq, SessionId, Timestamp,
-    frame::{Bound, Feature, Notice, NoticeCode, RefusalCode},
+    frame::{Bound, Feature, Notice, NoticeCode, RefusalCode, Watch},
 };
 use tokio::time::Instant;
 
@@ -116,9 +116,9 @@ impl Link {
         self.0.outbox.ack(camera, epoch, seq);
     }
 
-    /// Tells the agent whether somebody follows a camera: then its events are wanted as they are written.
-    pub fn watch(&self, camera: CameraId, on: bool) {
-        self.0.outbox.watch(camera, on);
+    /// Tells the agent what somebody who watches a camera wants of it now.
+    pub fn watch(&self, watch: Watch) {
+        self.0.outbox.watch(watch);
     }
 
     /// Tells the agent that other events of an epoch are held than it has.

@@ -11,6 +11,7 @@ use oriel_proto::{
     AgentFrame, Answer as Reply, Body, Call, CameraId, Epoch, EventId, FailureCode, GatewayFrame, InstanceId,
     Items, LoggedEvent, Seq, SeqRange, Timestamp, Trailer,
     call::{EventsCall, EventsTrailer, Have},
+    event::{LossReason, LostRange},
     frame::{AgentHealth, Events, Health, Request, SpoolState, Upload},
 };
 use serde_json::{Value, json};
@@ -222,4 +223,28 @@ async fn lines_whose_camera_leaves_in_the_middle_say_from_where_on_something_is_
     assert_eq!((&stretches[1]["to"], &stretches[1]["source"]), (&json!(at(4)), &json!("camera")));
     assert_eq!((&stretches[2]["from"], &stretches[2]["missing"]), (&json!(at(4)), &json!("camera_offline")));
     assert_eq!((stretches.len(), &end["complete"]), (3, &json!(false)));
+}
+
+#[tokio::test]
+async fn a_camera_that_keeps_its_log_is_asked_about_the_time_before_all_that_it_has_told_of() {
+    let gateway = TestGateway::start().await;
+    let mut agent = gateway.enroll(&["porch"]).await.welcomed(InstanceId::new(), 1).await;
+    let (present, lost) = (Epoch::new(), Epoch::new());
+    let as_of = event(present, 9, "").event.at;
+    let spool = SpoolState { epoch: present, first: 1, next: 1, as_of };
+    agent.bound(announcement(&porch(), Upload::OnDemand, vec![spool])).await;
+    agent.send(AgentFrame::Ready {}).await;
+    let answer = asking(&gateway, "");
+    let request = agent.request().await;
+    assert_eq!(asked(&request).from, None, "nothing was told of an epoch that it lost before");
+    let (from, to) = (event(lost, 3, "").event.at, event(lost, 5, "").event.at);
+    let lost = LostRange { epoch: lost, first: 3, last: 5, from, to, why: LossReason::PastRetention };
+    let trailer = EventsTrailer { scanned: Vec::new(), lost: vec![lost], as_of, more: false };
+    let body = vec![Body::Items(Items::Events(Vec::new()))];
+    let whole = Reply { body, trailer: Trailer::Events(trailer) };
+    agent.send(AgentFrame::Reply { id: request.id, answer: whole }).await;
+    let page = answer.await.unwrap().expect(200).json();
+    assert_eq!(page["complete"], false, "{page}");
+    let missing = page["coverage"].as_array().unwrap().iter().find(|stretch| stretch["missing"].is_string());
+    assert_eq!(missing.unwrap()["missing"], "past_retention", "{page}");
 }

@@ -164,12 +164,14 @@ impl StoredLog {
     }
 
     /// What the camera has to be asked for beside what is kept: nothing when it is not connected, when what was read ends before that
-    /// begins, or when everything is here that it has told of and that is what is asked.
+    /// begins, or when everything is here that it has told of and that is what is asked. Whoever leaves its log on its device is asked about
+    /// all of it: it may have lost an epoch that nobody ever heard of.
     pub(super) fn gap(&self) -> Option<EventsCall> {
         let extent = self.extent.as_ref()?;
         let is_live = self.live && !self.told.is_empty();
         let is_all_here = is_live && !extent.has_holes && self.call.to.is_none();
-        let from = self.call.from.max(extent.horizon);
+        let horizon = extent.horizon.filter(|_| !self.is_on_demand());
+        let from = self.call.from.max(horizon);
         let is_before = |at| Some(at) < from;
         let is_past = self.call.to.is_some_and(|to| Some(to) <= from);
         let ends_before = match self.call.order {

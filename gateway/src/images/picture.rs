@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use oriel_proto::{Body, call::Head, jpeg, limits::IMAGE_BYTES};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -142,7 +143,15 @@ impl Picture {
         let mut rest = self.rest.lock().await;
         let Some(coming) = rest.as_mut().filter(|_| lock(&self.came).len() <= n) else { return };
         let end = match coming.next().await {
-            Ok(Some(bytes)) => return lock(&self.came).push(bytes),
+            Ok(Some(bytes)) => {
+                lock(&self.came).push(bytes);
+                if coming.left > 0 {
+                    return;
+                }
+                // Nobody may ask for what comes behind the last byte. Mostly it is here, and then the camera need not be told to stop.
+                _ = coming.next().now_or_never();
+                Ok(())
+            }
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };

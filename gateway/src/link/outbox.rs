@@ -64,8 +64,8 @@ struct Control {
     credits: BTreeMap<RequestId, u32>,
     /// How far each epoch of a log is held.
     acks: BTreeMap<(CameraId, Epoch), Seq>,
-    /// Whether somebody follows a camera now.
-    watches: BTreeMap<CameraId, bool>,
+    /// What is wanted of each camera that somebody watches, or has watched until now.
+    watches: BTreeMap<CameraId, Watch>,
     /// The newest of each camera.
     notices: BTreeMap<Option<CameraId>, Notice>,
     cancels: Vec<RequestId>,
@@ -137,9 +137,9 @@ impl Outbox {
         });
     }
 
-    /// Says whether somebody follows a camera, in place of what has not been said yet.
-    pub(super) fn watch(&self, camera: CameraId, on: bool) {
-        self.control(|control| _ = control.watches.insert(camera, on));
+    /// Says what is wanted of a camera that somebody watches, in place of what has not been said yet.
+    pub(super) fn watch(&self, watch: Watch) {
+        self.control(|control| _ = control.watches.insert(watch.camera.clone(), watch));
     }
 
     /// Tells the agent something, in place of what it has not been told yet about the same camera.
@@ -253,8 +253,8 @@ impl Control {
         if let Some(((camera, epoch), seq)) = self.acks.pop_first() {
             return Some(GatewayFrame::Ack { camera, epoch, seq });
         }
-        if let Some((camera, on)) = self.watches.pop_first() {
-            return Some(GatewayFrame::Watch(Watch { camera, classes: Vec::new(), events: true, on }));
+        if let Some((_, watch)) = self.watches.pop_first() {
+            return Some(GatewayFrame::Watch(watch));
         }
         if let Some((_, notice)) = self.notices.pop_first() {
             return Some(GatewayFrame::Notice(notice));

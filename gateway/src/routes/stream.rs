@@ -1,6 +1,7 @@
 //! `GET /v1/stream`: the state of every visible camera, then each change, and events as they come, as server-sent events.
 
 mod notices;
+mod pictures;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -20,7 +21,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use warp::{Reply, reply::Response, sse};
 
-use self::notices::{Notice, Notices};
+use self::{
+    notices::{Notice, Notices},
+    pictures::Pictures,
+};
 use super::{
     App,
     cameras::Camera,
@@ -31,9 +35,10 @@ use super::{
 };
 use crate::{
     access::Viewer,
+    clock::Rfc3339,
     events::{Begin, Bookmark, Came, Followed, Following},
     problem::Problem,
-    registry::Watch,
+    registry::{Fresh, Watch, Wish},
     store::StoreError,
 };
 
@@ -44,7 +49,7 @@ const QUEUE: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The kinds of messages that can be asked for.
-const TYPES: &[&str] = &["status", "gone", "event"];
+const TYPES: &[&str] = &["status", "gone", "event", "image"];
 
 /// Whoever names so many cameras or fewer hears of each of their events.
 const FEW: usize = 16;
@@ -53,10 +58,10 @@ const FEW: usize = 16;
 #[utoipa::path(get, path = "/v1/stream", tag = "cameras", operation_id = "follow",
     params(("camera" = Option<Vec<String>>, Query, description = "Only these cameras; repeatable"),
         ("tag" = Option<Vec<String>>, Query, description = "Only cameras with one of these tags; repeatable"),
-        ("types" = Option<Vec<String>>, Query, description = "Only these messages: status, gone, event; repeatable"),
+        ("types" = Option<Vec<String>>, Query, description = "Only these messages: status, gone, event, image; repeatable"),
         ("follow" = Option<String>, Query, description = "Events from here on, as an answer's `follow`, a heartbeat or a message's id says; without it, from now on"),
         ("last-event-id" = Option<String>, Header, description = "The same, as a browser says it that comes again; it counts more")),
-    responses((status = 200, description = "hello, then status for every camera, then status and gone as it happens, event {camera, count, event} as events come (of whoever names no camera, or more than 16, at most one for each camera and second, with the last event), missing when events were removed before they could be told, heartbeat {time, follow} every 10 s, restart before the gateway stops", body = String, content_type = "text/event-stream", example = "event:gone\ndata:{\"camera\":\"porch\"}\n\n")))]
+    responses((status = 200, description = "hello, then status for every camera, then status and gone as it happens, event {camera, count, event} as events come (of whoever names no camera, or more than 16, at most one for each camera and second, with the last event), image {camera, class, at} as the cameras that are named by `camera` take pictures, missing when events were removed before they could be told, heartbeat {time, follow} every 10 s, restart before the gateway stops", body = String, content_type = "text/event-stream", example = "event:gone\ndata:{\"camera\":\"porch\"}\n\n")))]
 pub async fn follow(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
     let query = inbound.query(&["camera", "tag", "types", "follow"])?;
     let wanted = Wanted::read(&query)?;
@@ -72,10 +77,12 @@ pub async fn follow(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
         }
         false => None,
     };
+    let named = wanted.whom.names().len() > 0 && wanted.kind("image");
+    let pictures = named.then(|| Pictures::begin(&app, &inbound.who, &wanted.whom));
     let (tx, mut rx) = mpsc::channel(QUEUE);
     let (cut, tasks) = (CancellationToken::new(), app.tasks.clone());
     let (viewer, told) = (inbound.who, BTreeMap::new());
-    let follower = Follower { app, viewer, wanted, coming, told, tx, cut: cut.clone() };
+    let follower = Follower { app, viewer, wanted, coming, pictures, told, tx, cut: cut.clone() };
     tasks.spawn(follower.run(resumed.is_some()));
     let messages = futures_util::stream::poll_fn(move |cx| match cut.is_cancelled() {
         // What waits for a reader whose key has ended is not for it any more.
@@ -120,6 +127,8 @@ struct Follower {
     wanted: Wanted,
     /// Events, where they are wanted.
     coming: Option<Coming>,
+    /// New pictures, where they are wanted.
+    pictures: Option<Pictures>,
     /// A hash of what the caller was told last of each camera, so that it hears of changes only.
     told: BTreeMap<CameraId, u64>,
     /// Set when the caller's key ends: nothing more is sent, not even what waits.
@@ -166,6 +175,7 @@ impl Follower {
                         return Err(Left);
                     }
                 },
+                fresh = Pictures::next(&mut self.pictures) => self.tell_picture(&fresh).await?,
                 _ = heartbeat.tick() => {
                     self.say("heartbeat", &follow::heartbeat(self.place())).await?;
                 }
@@ -193,6 +203,15 @@ impl Follower {
             self.notice(Some(notice)).await?;
         }
         Ok(())
+    }
+
+    /// Tells of a new picture of a camera that is named and may still be seen.
+    async fn tell_picture(&self, Fresh { camera, class, at }: &Fresh) -> Told {
+        let record = self.app.cameras.get(&self.viewer, camera);
+        match record.is_ok_and(|record| self.wanted.whom.has(&record)) {
+            true => self.say("image", &json!({"camera": camera, "class": class, "at": Rfc3339(*at)})).await,
+            false => Ok(()),
+        }
     }
 
     /// Tells of an event of a camera that may still be seen.
@@ -263,7 +282,8 @@ struct Coming {
 
 impl Coming {
     async fn begin((app, viewer): (&App, &Viewer), wanted: &Wanted, begin: Begin) -> Result<Self, Problem> {
-        let (watches, only) = (wanted.whom.watch(app, viewer), wanted.whom.only());
+        let wish = Wish { events: true, ..Wish::default() };
+        let (watches, only) = (wanted.whom.watch(app, viewer, &wish), wanted.whom.only());
         let following = app.events.follow(only.cloned(), EventFilter::default(), begin).await;
         let following = following.map_err(follow::problem)?;
         let is_few = (1..=FEW).contains(&wanted.whom.names().len());

@@ -5,7 +5,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use oriel_proto::CameraId;
 
 use super::{App, query::Query};
-use crate::{access::Viewer, problem::Problem, registry::Watch, store::CameraRecord};
+use crate::{
+    access::Viewer,
+    problem::Problem,
+    registry::{Watch, Wish},
+    store::CameraRecord,
+};
 
 /// The cameras that a request is about.
 #[derive(Debug)]
@@ -54,9 +59,9 @@ impl Whom {
     }
 
     /// Watches those that are named and may be seen.
-    pub(super) fn watch(&self, app: &App, viewer: &Viewer) -> Vec<Watch> {
+    pub(super) fn watch(&self, app: &App, viewer: &Viewer, wish: &Wish) -> Vec<Watch> {
         let visible = self.names().filter(|camera| app.cameras.get(viewer, camera).is_ok());
-        visible.map(|camera| app.registry.watch(camera.clone())).collect()
+        visible.map(|camera| app.registry.watch(camera.clone(), wish.clone())).collect()
     }
 
     /// Whether this camera is meant.

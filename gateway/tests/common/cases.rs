@@ -51,6 +51,26 @@ fn case(method: &str, route: &str) -> Case {
             let (mine, foreign) = ("/v1/cameras/porch/timeline", "/v1/cameras/zanzibar/timeline");
             sight(Role::Viewer, mine, foreign, none, 200)
         }
+        ("GET", "/v1/cameras/{id}/images") => {
+            let (mine, foreign) = ("/v1/cameras/porch/images", "/v1/cameras/zanzibar/images");
+            sight(Role::Viewer, mine, foreign, none, 200)
+        }
+        ("GET", "/v1/cameras/{id}/images/{time}") => {
+            let (mine, foreign) = ("/v1/cameras/porch/images/latest", "/v1/cameras/zanzibar/images/latest");
+            sight(Role::Viewer, mine, foreign, none, 200)
+        }
+        ("GET", "/v1/cameras/{id}/images.zip") => {
+            let (mine, foreign) = ("/v1/cameras/porch/images.zip", "/v1/cameras/zanzibar/images.zip");
+            sight(Role::Operator, mine, foreign, none, 200)
+        }
+        ("GET", "/v1/cameras/{id}/live") => {
+            sight(Role::Viewer, "/v1/cameras/porch/live", "/v1/cameras/zanzibar/live", none, 200)
+        }
+        ("POST", "/v1/cameras/{id}/snapshot") => {
+            let (mine, foreign) = ("/v1/cameras/porch/snapshot", "/v1/cameras/zanzibar/snapshot");
+            sight(Role::Operator, mine, foreign, none, 200)
+        }
+        ("GET", "/v1/images/latest") => sight(Role::Viewer, "/v1/images/latest", "", none, 200),
         ("PATCH", "/v1/cameras/{id}") => {
             let (mine, foreign) = ("/v1/cameras/porch", "/v1/cameras/zanzibar");
             sight(Role::Operator, mine, foreign, json!({"name": "Front porch"}), 200)

@@ -18,7 +18,10 @@ use tokio::time::{interval, timeout};
 
 pub(crate) use self::{
     agent::{Enrolled, RawAgent, announcement, hello},
-    answers::{event, events_trailer, fail, page, page_of},
+    answers::{
+        by_all, done, event, events_trailer, fail, head, images, jpeg_of, page, page_of, parts, picture,
+        pieces, taken,
+    },
     cases::{Case, Needs, routes},
     gateway::TestGateway,
     http::{Answer, client, raw},

@@ -9,7 +9,7 @@ use oriel_proto::AgentId;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::{Answer, Enrolled, TestGateway, page, soon};
+use super::{Answer, Enrolled, TestGateway, by_all, soon};
 
 /// The other camera's id, name, tag, its agent's name, and words of its log.
 pub(crate) const TRACES: [&str; 5] = ["zanzibar", "Quetzalcoatl", "xylophone", "wombat", "brontosaurus"];
@@ -29,7 +29,7 @@ impl World {
     pub(crate) async fn new() -> Self {
         let gateway = TestGateway::start().await;
         let porch = gateway.agent(&["porch"]).await;
-        porch.answering(|request| vec![page(request.id, "a cat")]);
+        porch.answering(|request| by_all(request, "a cat"));
         let other =
             gateway.post("/v1/enrollments", json!({"cameras": ["zanzibar"]})).await.expect(201).json();
         let trade = json!({"code": other["code"], "name": "wombat"});
@@ -37,7 +37,7 @@ impl World {
         let foreign: AgentId = other["agent"].as_str().unwrap().parse().unwrap();
         let token = other["token"].as_str().unwrap().to_owned();
         let zanzibar = Enrolled { gateway: gateway.address, id: foreign, token }.serving(&["zanzibar"]).await;
-        zanzibar.answering(|request| vec![page(request.id, "brontosaurus")]);
+        zanzibar.answering(|request| by_all(request, "brontosaurus"));
         let change = |camera, change| gateway.send(Method::PATCH, camera, change);
         change("/v1/cameras/porch", json!({"name": "Front porch", "tags": ["site:7"]})).await.expect(200);
         let tags = json!({"name": "Quetzalcoatl", "tags": ["xylophone"]});
@@ -70,7 +70,11 @@ impl World {
     pub(crate) async fn ask(&self, method: &str, path: &str, key: &str, body: &Value) -> Answer {
         let request = self.request(method, path).bearer_auth(key);
         let request = if body.is_null() { request } else { request.json(body) };
-        if path.starts_with("/v1/stream") { head(request).await } else { Answer::of(request).await }
+        if path.starts_with("/v1/stream") || path.contains("/live") {
+            head(request).await
+        } else {
+            Answer::of(request).await
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{
     clock,
     ingest::Upload,
     link::{Close, Inbox, Link, LinkFacts, pump::End},
-    registry::{Joined, Offer},
+    registry::{Fresh, Joined, Offer},
     routes::App,
     store::{Batch, Content, Delivery, NewEvents, Presence, StoreError},
 };
@@ -341,8 +341,11 @@ impl Inbox for Desk {
         self.0.app.ingest.take(Box::new(upload), frame.len()).map_err(|_| Close::Overloaded)
     }
 
-    /// Nothing is watched, so nothing is asked for.
-    fn fresh(&mut self, _: CameraId, _: ImageClass, _: Timestamp) {}
+    fn fresh(&mut self, camera: CameraId, class: ImageClass, at: Timestamp) {
+        if self.0.app.cameras.belongs(&camera, self.0.link().facts().agent) {
+            self.0.app.registry.fresh(Fresh { camera, class, at });
+        }
+    }
 
     fn health(&mut self, health: Health) {
         self.hear(Word::Health(health));

@@ -24,7 +24,7 @@ use crate::{
     clock,
     events::{Begin, Bookmark, Came, Events, FollowError, Following},
     problem::Problem,
-    registry::Watch,
+    registry::{Watch, Wish},
     routes::{
         Cursors,
         chunks::{self, Chunk, Chunks, Place},
@@ -119,7 +119,8 @@ pub(super) async fn follow(
     let kinds = words(query, "kind")?.into_iter().map(Into::into).collect();
     let severity = words(query, "severity")?.into_iter().map(Into::into).collect();
     let filter = EventFilter::new(kinds, severity, text(query)?);
-    let watches = whom.watch(app, &viewer);
+    let wish = Wish { events: true, ..Wish::default() };
+    let watches = whom.watch(app, &viewer, &wish);
     let following = app.events.follow(whom.only().cloned(), filter, begin).await.map_err(problem)?;
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);

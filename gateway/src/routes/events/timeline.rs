@@ -1,10 +1,11 @@
-//! `GET /v1/cameras/{id}/timeline`: how many events of each kind a camera's log has, step by step.
+//! `GET /v1/cameras/{id}/timeline`: how many events of each kind a camera's log has, and how many pictures it keeps, step by step.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use oriel_proto::{
-    CameraId, Timestamp,
-    call::{EventsCall, Order},
+    CameraId, ImageClass, Timestamp,
+    call::{EventsCall, ImagesCall, Order},
+    image::ImageCount,
 };
 use serde::Serialize;
 use tokio::time::Instant;
@@ -32,7 +33,7 @@ const LONGEST_STEP: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// The most steps that a time may have, with events or without: more than a screen has columns.
 const MOST_STEPS: i64 = 2_000;
 
-/// How many events of each kind there were in each step of a time.
+/// How many events of each kind and how many pictures there were in each step of a time.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Timeline)]
 struct Timeline<'a> {
@@ -48,15 +49,27 @@ struct Timeline<'a> {
     /// How long a step is, in milliseconds; each begins at a multiple of that since 1970.
     #[schema(example = 900_000)]
     step_ms: u64,
-    /// The steps that have events, oldest first.
+    /// The steps that have events or pictures, oldest first.
     steps: Vec<Step>,
     /// Whether nothing of the covered time is missing.
     complete: bool,
-    /// What the numbers say something about, and what they cannot.
+    /// What the numbers of events say something about, and what they cannot.
     coverage: Vec<Stretch<'a>>,
+    /// What is known of pictures.
+    images: Known,
 }
 
-/// The events of one step.
+/// What is known of the pictures that the camera keeps.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = TimelineImages)]
+struct Known {
+    /// Whether the steps have all of them.
+    complete: bool,
+    /// Why not: camera_offline, camera_timeout, camera_busy, camera_failed, or not_asked.
+    why: Option<&'static str>,
+}
+
+/// The events and the pictures of one step.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TimelineStep)]
 struct Step {
@@ -66,9 +79,22 @@ struct Step {
     /// How many there are of each kind that there is.
     #[schema(example = json!({"motion": 12, "brightness": 1}))]
     events: BTreeMap<String, u64>,
+    /// How many pictures the camera keeps of each series, and their bytes.
+    #[schema(example = json!({"preview": {"count": 900, "bytes": 16_200_000}}))]
+    images: BTreeMap<String, Pictures>,
 }
 
-/// Numbers of events by kind, step by step.
+/// The pictures of one step.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TimelinePictures)]
+struct Pictures {
+    /// How many there are.
+    count: u64,
+    /// How large they are together.
+    bytes: u64,
+}
+
+/// Numbers of events by kind, and of pictures, step by step.
 #[utoipa::path(get, path = "/v1/cameras/{id}/timeline", tag = "events", operation_id = "show_timeline",
     params(("id" = String, Path, description = "The camera", example = "porch"),
         ("from" = Option<String>, Query, description = "The earliest time, included, in any form that event lists take; a day before `to` by default"),
@@ -79,7 +105,7 @@ struct Step {
         ("q" = Option<String>, Query, description = parameters::Q),
         ("source" = Option<String>, Query, description = parameters::SOURCE),
         ("timeout" = Option<String>, Query, description = patience::ABOUT_TIMEOUT)),
-    responses((status = 200, description = "The steps that have events", body = Timeline),
+    responses((status = 200, description = "The steps that have events or pictures", body = Timeline),
         (status = 501, description = "The camera does not count", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "The camera answered with a failure", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The camera did not answer in time", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -92,17 +118,65 @@ pub async fn show(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
     let step_ms = step_ms(&query, from, to)?;
     let source = Source::read(&query)?;
     let timeout = patience::timeout(&query)?;
-    let counted = count(&inbound.app, &id, call, step_ms, source, timeout).await?;
-    let steps = counted.steps.into_iter().map(|(at, events)| Step { at: Rfc3339(at), events });
+    let range = (from, to, step_ms);
+    let (counted, images) = tokio::join!(
+        count(&inbound.app, &id, call, step_ms, source, timeout),
+        pictures(&inbound.app, &id, range, (source != Source::Store).then_some(timeout)),
+    );
+    let (counted, (images, known)) = (counted?, images);
     reply::json(&Timeline {
         camera: &id,
         from: Rfc3339(from),
         to: Rfc3339(to),
         step_ms,
-        steps: steps.collect(),
+        steps: steps(counted.steps, images),
         complete: is_complete(&counted.coverage),
         coverage: Stretch::all(&id, &counted.coverage),
+        images: known,
     })
+}
+
+/// The steps that have something.
+fn steps(events: events::Steps, images: Vec<(ImageClass, ImageCount)>) -> Vec<Step> {
+    let none = |at| Step { at: Rfc3339(at), events: BTreeMap::new(), images: BTreeMap::new() };
+    let mut steps: BTreeMap<Timestamp, Step> = BTreeMap::new();
+    for (at, events) in events {
+        steps.entry(at).or_insert_with(|| none(at)).events = events;
+    }
+    for (class, ImageCount { at, count, bytes }) in images {
+        let step = steps.entry(at).or_insert_with(|| none(at));
+        step.images.insert(class.to_string(), Pictures { count, bytes });
+    }
+    steps.into_values().collect()
+}
+
+/// The numbers of the pictures that the camera keeps, unless it is not to be asked.
+async fn pictures(
+    app: &App,
+    id: &CameraId,
+    (from, to, step_ms): (Timestamp, Timestamp, u64),
+    timeout: Option<Duration>,
+) -> (Vec<(ImageClass, ImageCount)>, Known) {
+    let unknown = |why| (Vec::new(), Known { complete: false, why: Some(why) });
+    let Some(timeout) = timeout else { return unknown("not_asked") };
+    let Some(presence) = app.registry.presence(id) else { return unknown("camera_offline") };
+    let deadline = Instant::now() + timeout;
+    let mut numbers = Vec::new();
+    for class in presence.classes.iter().filter(|class| !matches!(class, ImageClass::Other(_))) {
+        let call = ImagesCall {
+            class: class.clone(),
+            from: Some(from),
+            to: Some(to),
+            count: None,
+            order: Order::Asc,
+            bucket_ms: Some(step_ms),
+        };
+        match app.images.counts(id, call, deadline).await {
+            Ok(counts) => numbers.extend(counts.into_iter().map(|count| (class.clone(), count))),
+            Err(error) => return unknown(Problem::relay(error, id).code()),
+        }
+    }
+    (numbers, Known { complete: true, why: None })
 }
 
 /// The numbers from who is to answer.

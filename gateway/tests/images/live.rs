@@ -1,0 +1,248 @@
+//! Moving pictures, and word of new ones.
+
+use oriel_proto::{
+    AgentFrame, Call, CameraId, GatewayFrame, ImageClass, RequestId,
+    call::LiveCall,
+    frame::{Request, Watch},
+};
+use reqwest::{Method, Response};
+use serde_json::json;
+
+use crate::common::*;
+
+const LIVE: &str = "/v1/cameras/porch/live";
+
+/// Somebody who watches.
+struct Viewer {
+    response: Response,
+    waiting: Vec<u8>,
+}
+
+impl Viewer {
+    async fn open(gateway: &TestGateway, query: &str) -> Self {
+        let request = gateway.request(Method::GET, &format!("{LIVE}{query}")).bearer_auth(&gateway.admin);
+        let response = soon("the stream begins", request.send()).await.unwrap();
+        assert_eq!(response.status(), 200);
+        let media_type = response.headers()["content-type"].to_str().unwrap();
+        assert!(media_type.starts_with("multipart/x-mixed-replace; boundary="), "{media_type}");
+        Self { response, waiting: Vec::new() }
+    }
+
+    /// When the next picture was taken, and its bytes; none at the end.
+    async fn next(&mut self) -> Option<(String, Vec<u8>)> {
+        soon("a picture", self.take()).await
+    }
+
+    async fn take(&mut self) -> Option<(String, Vec<u8>)> {
+        loop {
+            let end = self.waiting.windows(4).position(|four| four == b"\r\n\r\n");
+            if let Some(end) = end.filter(|end| self.waiting[..*end].contains(&b':')) {
+                let head = String::from_utf8(self.waiting[..end].to_vec()).unwrap().to_lowercase();
+                let field = |name: &str| {
+                    let line = head.lines().find_map(|line| line.strip_prefix(name));
+                    line.unwrap_or_else(|| panic!("{head}")).trim().to_owned()
+                };
+                let length: usize = field("content-length:").parse().unwrap();
+                let at = field("x-image-at:");
+                assert_eq!(
+                    (field("content-type:"), field("x-camera:")),
+                    ("image/jpeg".into(), "porch".into())
+                );
+                // The part is known to be whole by what stands behind it.
+                if self.waiting.len() >= end + 4 + length + 4 {
+                    let rest = self.waiting.split_off(end + 4 + length + 4);
+                    let jpeg = self.waiting[end + 4..end + 4 + length].to_vec();
+                    assert!(self.waiting.ends_with(b"\r\n--"));
+                    self.waiting = rest;
+                    return Some((at, jpeg));
+                }
+            }
+            self.waiting.extend_from_slice(&self.response.chunk().await.ok()??);
+        }
+    }
+}
+
+/// A camera that is asked for moving pictures, and answers when it is told to.
+struct Camera {
+    agent: RawAgent,
+    id: RequestId,
+    sent: u32,
+}
+
+impl Camera {
+    async fn asked(mut agent: RawAgent, fps: f32) -> Self {
+        let Request { id, call, .. } = agent.request().await;
+        let Call::Live(LiveCall { class, max_fps }) = call else { panic!("{call:?}") };
+        assert_eq!((class, max_fps), (ImageClass::Preview, fps));
+        Self { agent, id, sent: 0 }
+    }
+
+    async fn send(&mut self, n: i64) {
+        let frames = parts(self.id, self.sent, pieces(n, &jpeg_of(5_000)));
+        self.sent += frames.len() as u32;
+        self.agent.send_all(frames).await;
+    }
+
+    /// The next question that is taken back.
+    async fn cancelled(&mut self) -> RequestId {
+        let cancelled = async {
+            loop {
+                if let GatewayFrame::Cancel { id } = self.agent.frame().await {
+                    return id;
+                }
+            }
+        };
+        soon("the camera is told to stop", cancelled).await
+    }
+}
+
+async fn watched(gateway: &TestGateway) -> (Viewer, Camera) {
+    let agent = gateway.agent(&["porch"]).await;
+    let camera = async {
+        let mut camera = Camera::asked(agent, 10.0).await;
+        camera.send(1).await;
+        camera
+    };
+    let (mut viewer, camera) = tokio::join!(Viewer::open(gateway, ""), camera);
+    let (at, jpeg) = viewer.next().await.unwrap();
+    assert_eq!((at.as_str(), jpeg.len()), ("2023-11-14t22:13:21.000000z", 5_000));
+    (viewer, camera)
+}
+
+#[tokio::test]
+async fn however_many_watch_the_camera_sends_one_stream_and_stops_with_the_last() {
+    let gateway = TestGateway::start().await;
+    let (first, mut camera) = watched(&gateway).await;
+    let mut others = Vec::new();
+    for _ in 0..20 {
+        others.push(Viewer::open(&gateway, "").await);
+    }
+    assert_eq!(gateway.metric("oriel_live_viewers").await, 21.0);
+    assert_eq!(gateway.metric("oriel_live_streams").await, 1.0);
+    camera.send(2).await;
+    for viewer in &mut others {
+        let mut at = viewer.next().await.unwrap().0;
+        if at.contains("22:13:21") {
+            at = viewer.next().await.unwrap().0;
+        }
+        assert!(at.contains("22:13:22"), "{at}");
+    }
+    drop(first);
+    others.truncate(1);
+    until("the others are gone", async || gateway.metric("oriel_live_viewers").await == 1.0).await;
+    camera.send(3).await;
+    assert!(others[0].next().await.unwrap().0.contains("22:13:23"));
+    drop(others);
+    assert_eq!(camera.cancelled().await, camera.id);
+    until("the stream is gone", async || gateway.metric("oriel_live_streams").await == 0.0).await;
+}
+
+#[tokio::test]
+async fn the_camera_sends_as_many_pictures_as_the_most_demanding_viewer_wants() {
+    let gateway = TestGateway::start().await;
+    let (viewer, mut camera) = watched(&gateway).await;
+    let quick = Viewer::open(&gateway, "?fps=25").await;
+    assert_eq!(camera.cancelled().await, camera.id);
+    let mut camera = Camera::asked(camera.agent, 25.0).await;
+    camera.send(2).await;
+    drop(quick);
+    assert_eq!(camera.cancelled().await, camera.id);
+    let mut camera = Camera::asked(camera.agent, 10.0).await;
+    camera.send(3).await;
+    drop(viewer);
+    assert_eq!(camera.cancelled().await, camera.id);
+}
+
+#[tokio::test]
+async fn whoever_does_not_read_holds_nobody_up_and_sees_the_newest_later() {
+    let gateway = TestGateway::start().await;
+    let (mut quick, mut camera) = watched(&gateway).await;
+    let mut slow = Viewer::open(&gateway, "").await;
+    for n in 2..40 {
+        camera.send(n).await;
+        let expected = format!("2023-11-14t22:13:{:02}.000000z", 20 + n);
+        assert_eq!(quick.next().await.unwrap().0, expected);
+        // Each sees at most ten in a second.
+        if n == 5 {
+            break;
+        }
+    }
+    let mut last = String::new();
+    while !last.contains("22:13:25") {
+        last = slow.next().await.unwrap().0;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_when_its_camera_comes_back_and_ends_when_the_gateway_stops() {
+    let gateway = TestGateway::start().await;
+    let enrolled = gateway.enroll(&["porch"]).await;
+    let agent = enrolled.serving(&["porch"]).await;
+    let camera = async {
+        let mut camera = Camera::asked(agent, 10.0).await;
+        camera.send(1).await;
+        camera
+    };
+    let (mut viewer, camera) = tokio::join!(Viewer::open(&gateway, ""), camera);
+    viewer.next().await.unwrap();
+    drop(camera);
+    let camera: CameraId = "porch".parse().unwrap();
+    until("the camera is gone", async || gateway.registry.find(&camera).is_none()).await;
+    let agent = enrolled.serving(&["porch"]).await;
+    let mut camera = Camera::asked(agent, 10.0).await;
+    camera.send(2).await;
+    assert!(viewer.next().await.unwrap().0.contains("22:13:22"));
+    gateway.stop.cancel();
+    assert!(viewer.next().await.is_none());
+    assert!(viewer.waiting.ends_with(b"--\r\n"), "it ends as such a body should");
+}
+
+#[tokio::test]
+async fn a_camera_that_cannot_is_a_failure_and_not_an_empty_stream() {
+    let gateway = TestGateway::start().await;
+    let porch = gateway.agent(&["porch"]).await;
+    porch.answering(|request| vec![fail(request.id, oriel_proto::FailureCode::Unsupported, "no")]);
+    gateway.get(LIVE).await.expect_problem(501, "camera_unsupported");
+    for fps in ["0", "31", "x", "NaN", "inf"] {
+        gateway.get(&format!("{LIVE}?fps={fps}")).await.expect_problem(400, "bad_request");
+    }
+}
+
+/// What the camera is told next of who watches it.
+async fn watch(agent: &mut RawAgent) -> Watch {
+    loop {
+        if let GatewayFrame::Watch(watch) = agent.frame().await {
+            return watch;
+        }
+    }
+}
+
+#[tokio::test]
+async fn new_pictures_of_named_cameras_are_told_as_long_as_somebody_listens() {
+    let gateway = TestGateway::start().await;
+    let mut porch = gateway.agent(&["porch", "yard"]).await;
+    let mut stream = Sse::open(&gateway, &gateway.admin, "?camera=porch&types=image").await;
+    let camera: CameraId = "porch".parse().unwrap();
+    let told = watch(&mut porch).await;
+    let classes = vec![ImageClass::Preview, ImageClass::Main];
+    assert_eq!(told, Watch { camera: camera.clone(), classes, events: false, on: true });
+    let fresh = |camera: &str, class, n| {
+        let camera = camera.parse().unwrap();
+        AgentFrame::Fresh { camera, class, at: taken(n) }
+    };
+    porch.send(fresh("yard", ImageClass::Preview, 1)).await;
+    porch.send(fresh("porch", ImageClass::Other("huge".into()), 2)).await;
+    porch.send(fresh("porch", ImageClass::Preview, 3)).await;
+    let message = stream.next_of("image").await;
+    let at = "2023-11-14T22:13:23.000000Z";
+    assert_eq!(message.data, json!({"camera": "porch", "class": "preview", "at": at}));
+    // Events are a wish of their own.
+    let events = Sse::open(&gateway, &gateway.admin, "?camera=porch&types=event").await;
+    let told = watch(&mut porch).await;
+    assert!(told.on && told.events && told.classes.len() == 2);
+    drop(stream);
+    let told = watch(&mut porch).await;
+    assert!(told.on && told.events && told.classes.is_empty());
+    drop(events);
+    assert_eq!(watch(&mut porch).await, Watch { camera, classes: Vec::new(), events: false, on: false });
+}
