@@ -101,11 +101,8 @@ impl Chunks for Body {
                 let part = frame.written(|frame| part(&self.camera, &self.boundary, frame));
                 Ok(Chunk::More(place.hold(part)))
             }
-            () = self.stopping.cancelled() => {
-                let mut end = Vec::new();
-                self.boundary.end(&mut end);
-                Ok(Chunk::Last(end.into()))
-            }
+            // Behind the boundary of a part that nobody will write any more; whoever watches comes again.
+            () = self.stopping.cancelled() => Ok(Chunk::Last(Bytes::new())),
         }
     }
 }
