@@ -2,6 +2,8 @@
 
 mod live;
 mod news;
+#[cfg(test)]
+pub(crate) mod sample;
 mod taking;
 
 use std::{path::Path, sync::Arc};
