@@ -1,5 +1,14 @@
 //! A camera that does not exist: events in the field's words, the same story for the same seed.
 
+mod beat;
+mod canvas;
+mod caption;
+mod figure;
+mod light;
+mod scene;
+mod story;
+mod studio;
+
 use std::time::Duration;
 
 use oriel_proto::{CameraId, Kind, Severity, event::Data, frame::SourceState};
