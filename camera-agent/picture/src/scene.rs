@@ -7,7 +7,7 @@ use embedded_graphics::{
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 
-use super::{
+use crate::{
     canvas::{Canvas, Paint, fill_oval},
     light::Light,
     story::ZONES,
@@ -30,7 +30,7 @@ const HORIZON: f32 = 0.46;
 
 /// A place.
 #[derive(Clone, Debug)]
-pub(super) struct Scene {
+pub(crate) struct Scene {
     /// Where each of [`ZONES`] is.
     zones: [Part; ZONES.len()],
     sky: [f32; 3],
@@ -43,7 +43,7 @@ pub(super) struct Scene {
 
 impl Scene {
     /// The place of `seed`.
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut chance = SmallRng::seed_from_u64(!seed);
         let first = chance.random_range(0..3_usize);
         let (second, third) = if chance.random() { (1, 2) } else { (2, 1) };
@@ -65,7 +65,7 @@ impl Scene {
     }
 
     /// Draws everything that stands still.
-    pub(super) fn draw(&self, canvas: &mut Canvas, light: Light) {
+    pub(crate) fn draw(&self, canvas: &mut Canvas, light: Light) {
         self.draw_sky(canvas, light);
         for [left, top, width] in &self.trees {
             let crown = [*left, *top, left + width, HORIZON + 0.04];
@@ -134,7 +134,7 @@ impl Scene {
     }
 
     /// Where one of [`ZONES`] is, in pixels.
-    pub(super) fn zone(&self, zone: usize, canvas: &Canvas) -> Rectangle {
+    pub(crate) fn zone(&self, zone: usize, canvas: &Canvas) -> Rectangle {
         area(canvas, self.zones[zone])
     }
 }

@@ -13,13 +13,13 @@ use jpeg_encoder::{Encoder, EncodingError, ImageBuffer, JpegColorType};
 
 /// A colour as a JPEG stores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Paint {
+pub(crate) struct Paint {
     /// How light it is.
-    pub(super) luma: u8,
+    pub(crate) luma: u8,
     /// How blue, around 128.
-    pub(super) blue: u8,
+    pub(crate) blue: u8,
     /// How red, around 128.
-    pub(super) red: u8,
+    pub(crate) red: u8,
 }
 
 impl PixelColor for Paint {
@@ -28,50 +28,54 @@ impl PixelColor for Paint {
 
 impl Paint {
     /// No light at all.
-    pub(super) const BLACK: Self = Self { luma: 0, blue: 128, red: 128 };
+    pub(crate) const BLACK: Self = Self { luma: 0, blue: 128, red: 128 };
     /// All light.
-    pub(super) const WHITE: Self = Self { luma: 255, blue: 128, red: 128 };
+    pub(crate) const WHITE: Self = Self { luma: 255, blue: 128, red: 128 };
 
     /// From red, green and blue, between 0 and 255 (ITU-T T.871).
-    pub(super) fn rgb([r, g, b]: [f32; 3]) -> Self {
+    pub(crate) fn rgb([r, g, b]: [f32; 3]) -> Self {
         let luma = 0.299 * r + 0.587 * g + 0.114 * b;
         let byte = |value: f32| value.round().clamp(0.0, 255.0) as u8;
-        Self { luma: byte(luma), blue: byte(128.0 + 0.564 * (b - luma)), red: byte(128.0 + 0.713 * (r - luma)) }
+        Self {
+            luma: byte(luma),
+            blue: byte(128.0 + 0.564 * (b - luma)),
+            red: byte(128.0 + 0.713 * (r - luma)),
+        }
     }
 }
 
 /// A picture that is being drawn.
 #[derive(Clone, Debug)]
-pub(super) struct Canvas {
+pub(crate) struct Canvas {
     width: u16,
     height: u16,
     /// How light each pixel is, row by row.
-    pub(super) luma: Vec<u8>,
+    pub(crate) luma: Vec<u8>,
     /// How blue.
-    pub(super) blue: Vec<u8>,
+    pub(crate) blue: Vec<u8>,
     /// How red.
-    pub(super) red: Vec<u8>,
+    pub(crate) red: Vec<u8>,
 }
 
 impl Canvas {
     /// A black one.
-    pub(super) fn new(width: u16, height: u16) -> Self {
+    pub(crate) fn new(width: u16, height: u16) -> Self {
         let pixels = usize::from(width) * usize::from(height);
         Self { width, height, luma: vec![0; pixels], blue: vec![128; pixels], red: vec![128; pixels] }
     }
 
     /// Pixels in a row.
-    pub(super) const fn width(&self) -> u16 {
+    pub(crate) const fn width(&self) -> u16 {
         self.width
     }
 
     /// Rows.
-    pub(super) const fn height(&self) -> u16 {
+    pub(crate) const fn height(&self) -> u16 {
         self.height
     }
 
     /// It as a JPEG of this quality, 1 to 100.
-    pub(super) fn jpeg(&self, quality: u8) -> Result<Vec<u8>, EncodingError> {
+    pub(crate) fn jpeg(&self, quality: u8) -> Result<Vec<u8>, EncodingError> {
         let mut bytes = Vec::new();
         Encoder::new(&mut bytes, quality).encode_image(Rows(self))?;
         Ok(bytes)
@@ -110,7 +114,7 @@ impl DrawTarget for Canvas {
 }
 
 /// Fills the oval that touches the edges of `area`.
-pub(super) fn fill_oval<D: DrawTarget<Color = Paint>>(
+pub(crate) fn fill_oval<D: DrawTarget<Color = Paint>>(
     target: &mut D,
     area: Rectangle,
     paint: Paint,

@@ -13,7 +13,7 @@ use embedded_graphics::{
 use jiff::fmt::strtime;
 use oriel_proto::Timestamp;
 
-use super::canvas::{Canvas, Paint};
+use crate::canvas::{Canvas, Paint};
 
 /// The width of a picture in which a letter is drawn as the font has it; a wider one has larger letters.
 const FONT_WIDTH: u16 = 640;
@@ -25,7 +25,7 @@ const EDGE: i32 = 4;
 const NAME: usize = 50;
 
 /// Draws the name at the left and the time at the right of the upper edge.
-pub(super) fn draw(canvas: &mut Canvas, name: &str, at: Timestamp) {
+pub(crate) fn draw(canvas: &mut Canvas, name: &str, at: Timestamp) {
     let scale = u32::from((canvas.width() / FONT_WIDTH).max(1));
     let mut large = Large { scale, canvas };
     let right = large.bounding_box().size.width as i32 - EDGE;

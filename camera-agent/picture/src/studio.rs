@@ -7,7 +7,7 @@ use jpeg_encoder::EncodingError;
 use oriel_proto::{ImageClass, Timestamp};
 use rand::{Rng as _, RngExt as _, SeedableRng as _, rngs::SmallRng};
 
-use super::{
+use crate::{
     canvas::Canvas,
     caption, figure,
     light::Light,
@@ -32,7 +32,7 @@ const VERSIONS: usize = 3;
 
 /// A simulated camera's eye.
 #[derive(Clone, Debug)]
-pub(super) struct Studio {
+pub struct Studio {
     seed: u64,
     name: String,
     story: Story,
@@ -53,12 +53,12 @@ struct Still {
 
 impl Studio {
     /// A camera called `name` whose place and story are those of `seed`; noise changes each pixel by at most so much.
-    pub(super) fn new(seed: u64, name: String, story: Story, noise: u8) -> Self {
+    pub fn new(seed: u64, name: String, story: Story, noise: u8) -> Self {
         Self { seed, name, story, scene: Scene::new(seed), noise, kept: None }
     }
 
     /// What is seen `position` after the story's beginning, when the clock says `at`; the same for the same three.
-    pub(super) fn picture(
+    pub fn picture(
         &mut self,
         class: &ImageClass,
         position: Duration,
@@ -123,12 +123,12 @@ fn noisy(luma: &[u8], noise: u8, chance: &mut SmallRng) -> Vec<u8> {
     let mut bytes = vec![0; luma.len()];
     chance.fill_bytes(&mut bytes);
     // What each byte of chance adds: the sum of its two halves is a triangle around 15.
-    let added: Vec<i16> = (0..=255_i16)
-        .map(|byte| ((byte & 15) + (byte >> 4) - 15) * i16::from(noise) / 15)
-        .collect();
-    let changed = luma.iter().zip(&bytes).map(|(luma, byte)| {
-        (i16::from(*luma) + added[usize::from(*byte)]).clamp(0, 255) as u8
-    });
+    let added: Vec<i16> =
+        (0..=255_i16).map(|byte| ((byte & 15) + (byte >> 4) - 15) * i16::from(noise) / 15).collect();
+    let changed = luma
+        .iter()
+        .zip(&bytes)
+        .map(|(luma, byte)| (i16::from(*luma) + added[usize::from(*byte)]).clamp(0, 255) as u8);
     changed.collect()
 }
 

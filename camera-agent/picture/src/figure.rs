@@ -6,7 +6,7 @@ use embedded_graphics::{
     primitives::Rectangle,
 };
 
-use super::{
+use crate::{
     canvas::{Canvas, Paint, fill_oval},
     light::Light,
     scene::Scene,
@@ -83,7 +83,7 @@ const CAR: Figure = Figure {
 const FIGURES: [&Figure; 4] = [&PERSON, &PERSON, &ANIMAL, &CAR];
 
 /// Draws what crosses, inside its zone alone: it comes in at one edge and leaves at the other.
-pub(super) fn draw(canvas: &mut Canvas, scene: &Scene, crossing: Crossing, light: Light) {
+pub(crate) fn draw(canvas: &mut Canvas, scene: &Scene, crossing: Crossing, light: Light) {
     let zone = scene.zone(crossing.zone, canvas);
     let figure = FIGURES[crossing.zone];
     let (left, top) = (zone.top_left.x as f32, zone.top_left.y as f32);

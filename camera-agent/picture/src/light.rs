@@ -2,7 +2,7 @@
 
 use oriel_proto::Timestamp;
 
-use super::canvas::Paint;
+use crate::canvas::Paint;
 
 /// A day in microseconds.
 const DAY: i64 = 86_400_000_000;
@@ -24,7 +24,7 @@ const STEPS: f32 = 150.0;
 
 /// The light of a scene at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Light {
+pub(crate) struct Light {
     /// How much of the day's light there is, in [`STEPS`].
     gain: u16,
     /// How blue it is, which it is at night.
@@ -33,7 +33,7 @@ pub(super) struct Light {
 
 impl Light {
     /// The light at `at`, for a camera of this brightness in percent.
-    pub(super) fn new(at: Timestamp, level: u32) -> Self {
+    pub(crate) fn new(at: Timestamp, level: u32) -> Self {
         let hour = at.as_micros().rem_euclid(DAY) as f32 / 3_600_000_000.0;
         let sun = smooth((hour - RISE) / TWILIGHT + 0.5) * smooth((SET - hour) / TWILIGHT + 0.5);
         let exposure = 0.7 + level.min(100) as f32 / 100.0 * 0.6;
@@ -42,7 +42,7 @@ impl Light {
     }
 
     /// What a colour looks like in it.
-    pub(super) fn on(self, rgb: [f32; 3]) -> Paint {
+    pub(crate) fn on(self, rgb: [f32; 3]) -> Paint {
         let gain = f32::from(self.gain) / STEPS;
         let mut paint = Paint::rgb(rgb.map(|part| (part * gain).min(255.0)));
         paint.blue = paint.blue.saturating_add(self.blue);
