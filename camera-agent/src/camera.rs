@@ -37,6 +37,8 @@ pub(crate) struct Camera {
     pub(crate) spool: Spool,
     /// Its pictures.
     pub(crate) pictures: Pictures,
+    /// What its source gives beside events.
+    pub(crate) offers: Arc<Offers>,
     source: Arc<Mutex<SourceHealth>>,
     /// Rung whenever something changes here.
     bell: watch::Sender<()>,
@@ -67,7 +69,8 @@ impl Camera {
             tracing::error!(camera = %config.id, "{e}");
             starting = SourceHealth { state: SourceState::Failing, why: Some(e.to_string()) };
         }
-        Ok(Self { config: Arc::new(config), spool, pictures, source: Arc::new(Mutex::new(starting)), bell })
+        let (offers, source) = (Arc::new(config.source.offers()), Arc::new(Mutex::new(starting)));
+        Ok(Self { config: Arc::new(config), spool, pictures, offers, source, bell })
     }
 
     /// Its id.
@@ -100,7 +103,7 @@ impl Camera {
             camera: self.id().clone(),
             name: self.name(),
             tags: self.config.tags.clone(),
-            classes: self.offers().classes,
+            classes: self.offers.classes.clone(),
             abilities: self.abilities(),
             upload: self.config.upload.clone(),
             spools: self.spool.states(&self.config.upload),
@@ -129,20 +132,15 @@ impl Camera {
         Some(Description {
             name: self.name(),
             source: self.config.source.to_string(),
-            classes: self.offers().classes,
+            classes: self.offers.classes.clone(),
             abilities: self.abilities(),
             spools: self.spool.states(&self.config.upload),
             health,
         })
     }
 
-    /// What its source gives beside events.
-    pub(crate) fn offers(&self) -> Offers {
-        self.config.source.offers()
-    }
-
     fn abilities(&self) -> Vec<Ability> {
-        let offers = self.offers();
+        let offers = &self.offers;
         let pictures = [
             (Ability::Images, !offers.classes.is_empty()),
             (Ability::Snapshot, offers.snapshot),

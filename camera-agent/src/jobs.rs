@@ -2,7 +2,11 @@
 
 mod answer;
 mod counts;
+mod events;
+mod images;
+mod live;
 mod outlet;
+mod pieces;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +23,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use oriel_proto::{
-    AgentFrame, Failure, FailureCode, RequestId,
+    AgentFrame, Call, Failure, FailureCode, RequestId,
     frame::{Fail, Request},
     limits::{CALLS, Limits},
 };
@@ -31,9 +35,12 @@ use tokio::{
 
 use self::{
     answer::Room,
-    outlet::{Credit, Outlet, Queued},
+    outlet::{Credit, Outlet, Queued, Ways},
 };
-use crate::camera::Camera;
+use crate::{
+    camera::Camera,
+    precedence::{Lane, Precedence},
+};
 
 /// When somebody refused as busy may ask again, in milliseconds.
 const BUSY_MS: u32 = 1_000;
@@ -43,11 +50,10 @@ const BUSY_MS: u32 = 1_000;
 pub(crate) struct Jobs {
     open: HashMap<RequestId, Job>,
     tasks: JoinSet<()>,
-    limits: Limits,
-    piece: Arc<AtomicU32>,
+    ways: Ways,
     room: Arc<Room>,
-    frames_tx: mpsc::Sender<Queued>,
-    frames_rx: mpsc::Receiver<Queued>,
+    singles_rx: mpsc::Receiver<Queued>,
+    lives_rx: mpsc::Receiver<Queued>,
 }
 
 #[derive(Debug)]
@@ -60,10 +66,11 @@ impl Jobs {
     /// None yet; `limits` are those of `Welcome`.
     pub(crate) fn new(limits: Limits) -> Self {
         // An answer has one frame in the queue and joins its end with the next: so those that are ready take turns.
-        let (frames_tx, frames_rx) = mpsc::channel(CALLS as usize);
-        let (open, tasks) = (HashMap::new(), JoinSet::new());
-        let piece = Arc::new(AtomicU32::new(limits.part));
-        Self { open, tasks, limits, piece, room: Arc::default(), frames_tx, frames_rx }
+        let (singles_tx, singles_rx) = mpsc::channel(CALLS as usize);
+        let (lives_tx, lives_rx) = mpsc::channel(CALLS as usize);
+        let (precedence, piece) = (Precedence::default(), Arc::new(AtomicU32::new(limits.part)));
+        let ways = Ways { singles_tx, lives_tx, precedence, limits, piece };
+        Self { open: HashMap::new(), tasks: JoinSet::new(), ways, room: Arc::default(), singles_rx, lives_rx }
     }
 
     /// Begins to answer `request` for `camera`; the failure, when that cannot be.
@@ -78,31 +85,32 @@ impl Jobs {
             return Ok(());
         }
         while self.tasks.try_join_next().is_some() {}
-        if self.open.len() >= self.limits.calls.min(CALLS) as usize {
+        if self.open.len() >= self.ways.limits.calls.min(CALLS) as usize {
             let mut busy = Failure::new(FailureCode::Busy, format!("{} questions are open", self.open.len()));
             busy.retry_after_ms = Some(BUSY_MS);
             return Err(Fail::of(id, busy));
         }
         let (camera, room) = (camera.clone(), self.room.clone());
-        self.begin(id, |outlet| work(request, camera, room, outlet));
+        let lane = if matches!(request.call, Call::Live(_)) { Lane::Live } else { Lane::Single };
+        self.begin(id, lane, |outlet| work(request, camera, room, outlet));
         Ok(())
     }
 
     /// Lets `work` answer the question `id`.
-    fn begin<W>(&mut self, id: RequestId, work: impl FnOnce(Outlet) -> W)
+    fn begin<W>(&mut self, id: RequestId, lane: Lane, work: impl FnOnce(Outlet) -> W)
     where
         W: Future<Output = ()> + Send + 'static,
     {
         let credit = Arc::new(Credit::default());
-        let outlet = Outlet::new(id, self.frames_tx.clone(), credit.clone(), self.limits, self.piece.clone());
+        let outlet = Outlet::new(id, lane, self.ways.clone(), credit.clone());
         let abort = self.tasks.spawn(work(outlet));
         self.open.insert(id, Job { credit, abort });
     }
 
     /// Pieces of answers are cut into about `bytes` from now on.
     pub(crate) fn cut_into(&self, bytes: u64) {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.limits.part);
-        self.piece.store(bytes, Ordering::Relaxed);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.ways.limits.part);
+        self.ways.piece.store(bytes, Ordering::Relaxed);
     }
 
     /// Nobody waits for `id` any more: its work stops and nothing more is sent.
@@ -122,7 +130,7 @@ impl Jobs {
     /// The next frame to send; frames of cancelled questions are passed over.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<AgentFrame> {
         while let Poll::Ready(Some(_)) = self.tasks.poll_join_next(cx) {}
-        while let Poll::Ready(Some(Queued { frame, .. })) = self.frames_rx.poll_recv(cx) {
+        while let Poll::Ready(Some(Queued { frame, .. })) = self.poll_queues(cx) {
             let (id, last) = match &frame {
                 AgentFrame::Part { id, .. } => (*id, false),
                 AgentFrame::Reply { id, .. } | AgentFrame::Done { id, .. } => (*id, true),
@@ -135,6 +143,14 @@ impl Jobs {
             }
         }
         Poll::Pending
+    }
+
+    /// What is first in the queue of single answers, and only while that is empty, in that of live ones.
+    fn poll_queues(&mut self, cx: &mut Context<'_>) -> Poll<Option<Queued>> {
+        match self.singles_rx.poll_recv(cx) {
+            Poll::Ready(queued) => Poll::Ready(queued),
+            Poll::Pending => self.lives_rx.poll_recv(cx),
+        }
     }
 
     /// Stops everything and waits until it has stopped.

@@ -11,6 +11,7 @@
 //! - `session`: one connection from Hello to close; `jobs`: the questions being answered on it.
 //! - `camera`: a served camera; `spool`: its log on disk; `source`: what fills it.
 //! - `pictures`: its pictures between the source and whoever asks; `ring`: those on disk.
+//! - `precedence`: single questions go before live pictures.
 //! - `disk`: where work runs that waits for the disk.
 //!
 //! # The path of a question
@@ -28,6 +29,7 @@ mod enroll;
 mod foreign;
 mod jobs;
 mod pictures;
+mod precedence;
 mod ring;
 mod session;
 mod source;

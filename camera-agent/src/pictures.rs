@@ -2,7 +2,10 @@
 
 mod live;
 mod news;
+#[cfg(test)]
+pub(crate) mod sample;
 mod taking;
+mod uplink;
 
 use std::{path::Path, sync::Arc};
 
@@ -10,7 +13,7 @@ use bytes::Bytes;
 use oriel_proto::{CameraId, ImageClass, Timestamp};
 use tokio::sync::watch;
 
-use self::{live::Stage, news::News, taking::Takings};
+use self::{live::Stage, news::News, taking::Takings, uplink::Uplink};
 pub(crate) use self::{
     live::Viewer,
     news::{Mailbox, Subscription},
@@ -45,6 +48,7 @@ struct Shared {
     preview: Series,
     main: Series,
     takings: Takings,
+    uplink: Uplink,
     clock: Clocked,
 }
 
@@ -81,8 +85,15 @@ impl Pictures {
         };
         let preview = series(ImageClass::Preview, config.preview_bytes);
         let main = series(ImageClass::Main, config.main_bytes);
-        let (camera, takings) = (config.id.clone(), Takings::default());
-        Self { shared: Arc::new(Shared { camera, preview, main, takings, clock: Clocked(clock) }) }
+        let shared = Shared {
+            camera: config.id.clone(),
+            preview,
+            main,
+            takings: Takings::default(),
+            uplink: Uplink::new(config.uplink),
+            clock: Clocked(clock),
+        };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Looks what is on the disk; what cannot be read is tried again at each use.
@@ -144,6 +155,11 @@ impl Pictures {
     /// The ring of a class.
     pub(crate) fn ring(&self, class: &ImageClass) -> Option<&Ring> {
         self.series(class).map(|series| &series.ring)
+    }
+
+    /// What its pictures may take of the connection.
+    pub(crate) fn uplink(&self) -> &Uplink {
+        &self.shared.uplink
     }
 
     /// Drops what is past its time.

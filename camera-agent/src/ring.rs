@@ -2,6 +2,8 @@
 
 mod files;
 mod index;
+#[cfg(test)]
+mod tests;
 
 use std::{
     io,

@@ -7,9 +7,11 @@ mod live;
 mod outbox;
 mod pace;
 mod pulse;
+mod said;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod watched;
 
 use std::time::Duration;
 

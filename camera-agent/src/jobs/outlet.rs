@@ -15,9 +15,11 @@ use oriel_proto::{
     limits::{FIRST_CREDIT, FRAME_BYTES, Limits},
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc},
     time::timeout,
 };
+
+use crate::precedence::{Claim, Lane, Precedence};
 
 /// The longest an answer waits for credit before it is given up: its asker neither reads nor cancels.
 const CREDIT_WITHIN: Duration = Duration::from_secs(300);
@@ -50,14 +52,23 @@ impl Credit {
         self.0.add_permits(room.min(bytes as usize));
     }
 
+    /// Takes `bytes`, if they may be sent now.
+    fn try_take(&self, bytes: u32) -> bool {
+        self.0.try_acquire_many(bytes).is_ok_and(|permit| {
+            permit.forget();
+            true
+        })
+    }
+
     /// Waits until `bytes` may be sent, and takes them.
     async fn take(&self, bytes: u32) -> Result<(), Failure> {
-        let taken = timeout(CREDIT_WITHIN, self.0.acquire_many(bytes)).await;
-        match taken {
-            Ok(Ok(permit)) => {
-                permit.forget();
-                Ok(())
-            }
+        self.some(bytes).await.map(SemaphorePermit::forget)
+    }
+
+    /// Waits until `bytes` may be sent; they are free again when what this gives is dropped.
+    async fn some(&self, bytes: u32) -> Result<SemaphorePermit<'_>, Failure> {
+        match timeout(CREDIT_WITHIN, self.0.acquire_many(bytes)).await {
+            Ok(Ok(permit)) => Ok(permit),
             _ => Err(Failure::new(FailureCode::Deadline, "nobody takes the answer")),
         }
     }
@@ -82,30 +93,40 @@ pub(super) struct Queued {
     _turn: OwnedSemaphorePermit,
 }
 
+/// What all answers of one connection share on their way out.
+#[derive(Clone, Debug)]
+pub(super) struct Ways {
+    /// Where single answers queue.
+    pub(super) singles_tx: mpsc::Sender<Queued>,
+    /// Where live ones do: it is looked at while the other queue is empty.
+    pub(super) lives_tx: mpsc::Sender<Queued>,
+    /// Who goes first.
+    pub(super) precedence: Precedence,
+    /// The gateway's limits.
+    pub(super) limits: Limits,
+    /// Into what pieces are cut now, in bytes.
+    pub(super) piece: Arc<AtomicU32>,
+}
+
 /// Where one answer's frames go.
 #[derive(Debug)]
 pub(super) struct Outlet {
     id: RequestId,
     n: u32,
-    frames_tx: mpsc::Sender<Queued>,
+    ways: Ways,
+    lane: Lane,
+    /// Held by a single answer while it has something to send.
+    claim: Option<Claim>,
     /// Free while none of its frames is in the queue.
     turn: Arc<Semaphore>,
     credit: Arc<Credit>,
-    limits: Limits,
-    piece: Arc<AtomicU32>,
     started: Started,
 }
 
 impl Outlet {
-    pub(super) fn new(
-        id: RequestId,
-        frames_tx: mpsc::Sender<Queued>,
-        credit: Arc<Credit>,
-        limits: Limits,
-        piece: Arc<AtomicU32>,
-    ) -> Self {
+    pub(super) fn new(id: RequestId, lane: Lane, ways: Ways, credit: Arc<Credit>) -> Self {
         let (turn, started) = (Arc::new(Semaphore::new(1)), Started::default());
-        Self { id, n: 0, frames_tx, turn, credit, limits, piece, started }
+        Self { id, n: 0, ways, lane, claim: None, turn, credit, started }
     }
 
     /// Tells whether the answer has begun.
@@ -115,12 +136,12 @@ impl Outlet {
 
     /// The most bytes of body in one Part.
     pub(super) fn part_bytes(&self) -> usize {
-        (self.piece.load(Ordering::Relaxed) as usize).clamp(LEAST_PART, FRAME_BYTES - PART_HEAD)
+        (self.ways.piece.load(Ordering::Relaxed) as usize).clamp(LEAST_PART, FRAME_BYTES - PART_HEAD)
     }
 
     /// The most bytes of a frame.
     pub(super) fn frame_bytes(&self) -> usize {
-        (self.limits.frame as usize).min(FRAME_BYTES)
+        (self.ways.limits.frame as usize).min(FRAME_BYTES)
     }
 
     /// Sends a whole answer, if it fits one frame; gives it back otherwise.
@@ -141,9 +162,27 @@ impl Outlet {
         if bytes as usize > FRAME_BYTES {
             return Err(Failure::new(FailureCode::Internal, "a piece of the answer does not fit a frame"));
         }
-        self.credit.take(bytes).await?;
+        if !self.credit.try_take(bytes) {
+            self.rest();
+            self.credit.take(bytes).await?;
+        }
         self.n += 1;
         self.send(frame).await
+    }
+
+    /// Has nothing to send for now, so that live answers need not wait for this one.
+    pub(super) fn rest(&mut self) {
+        self.claim = None;
+    }
+
+    /// Waits until a live answer may send: its last frame has gone, there is credit for one Part, and no single answer has anything
+    /// to send. What it then shows is the newest.
+    pub(super) async fn ready(&self) -> Result<(), Failure> {
+        let part = u32::try_from(self.part_bytes() + PART_HEAD).unwrap_or(u32::MAX);
+        let _credit = self.credit.some(part).await?;
+        let _turn = self.turn.acquire().await.map_err(|_| gone())?;
+        self.ways.precedence.clear().await;
+        Ok(())
     }
 
     /// Ends the answer.
@@ -153,20 +192,34 @@ impl Outlet {
     }
 
     /// Ends the answer with a failure.
-    pub(super) async fn fail(self, failure: Failure) {
+    pub(super) async fn fail(mut self, failure: Failure) {
         // The session that would send it may be gone.
         let _ = self.send(AgentFrame::Fail(Fail::of(self.id, failure))).await;
     }
 
-    /// Joins the end of the queue, once the answer's last frame has left it.
-    async fn send(&self, frame: AgentFrame) -> Result<(), Failure> {
-        let gone = || Failure::new(FailureCode::Cancelled, "the connection is gone");
+    /// Joins the end of its queue, once the answer's last frame has left it; a live answer only while no single one has anything to
+    /// send.
+    async fn send(&mut self, frame: AgentFrame) -> Result<(), Failure> {
+        if self.lane == Lane::Single {
+            self.claim.get_or_insert_with(|| self.ways.precedence.claim());
+        }
         let turn = self.turn.clone().acquire_owned().await.map_err(|_| gone())?;
-        let place = self.frames_tx.reserve().await.map_err(|_| gone())?;
+        let frames_tx = match self.lane {
+            Lane::Single => &self.ways.singles_tx,
+            Lane::Live => {
+                self.ways.precedence.clear().await;
+                &self.ways.lives_tx
+            }
+        };
+        let place = frames_tx.reserve().await.map_err(|_| gone())?;
         self.started.0.store(true, Ordering::Relaxed);
         place.send(Queued { frame, _turn: turn });
         Ok(())
     }
+}
+
+fn gone() -> Failure {
+    Failure::new(FailureCode::Cancelled, "the connection is gone")
 }
 
 #[cfg(test)]

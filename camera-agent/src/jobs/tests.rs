@@ -1,5 +1,7 @@
 //! Promises about turns, with answers that are in memory: whoever is ready sends one Part in each round.
 
+mod pictures;
+
 use std::{
     future::poll_fn,
     sync::atomic::{AtomicI64, Ordering},
@@ -27,9 +29,13 @@ fn body() -> Body {
 
 /// Begins `count` answers of full Parts, of which all are at hand; gives their ids.
 fn answers(jobs: &mut Jobs, count: usize) -> Vec<RequestId> {
+    answers_in(Lane::Single, jobs, count)
+}
+
+fn answers_in(lane: Lane, jobs: &mut Jobs, count: usize) -> Vec<RequestId> {
     let begin = |_| {
         let id = RequestId::new();
-        jobs.begin(id, async move |mut outlet: Outlet| {
+        jobs.begin(id, lane, async move |mut outlet: Outlet| {
             for _ in 0..PARTS {
                 outlet.part(body()).await.unwrap();
             }
@@ -99,9 +105,42 @@ async fn a_small_answer_waits_for_one_turn_of_each() {
     let ids = answers(&mut jobs, 5);
     round(&mut jobs, &ids).await;
     let small = RequestId::new();
-    jobs.begin(small, async move |mut outlet: Outlet| outlet.done(Trailer::Nothing {}).await.unwrap());
+    jobs.begin(small, Lane::Single, async move |mut outlet: Outlet| {
+        outlet.done(Trailer::Nothing {}).await.unwrap()
+    });
     round(&mut jobs, &ids).await;
     assert!(matches!(next(&mut jobs).await, AgentFrame::Done { id, .. } if id == small));
+}
+
+#[tokio::test(start_paused = true)]
+async fn live_answers_wait_while_a_single_one_has_something_to_send() {
+    let mut jobs = Jobs::new(Limits::default());
+    let lives = answers_in(Lane::Live, &mut jobs, 2);
+    lives.iter().for_each(|id| jobs.credit(*id, 1 << 20));
+    assert_eq!(round(&mut jobs, &lives).await, [0, 1]);
+    let single = answers(&mut jobs, 1)[0];
+    let ids = [lives[0], lives[1], single];
+    // Within its first credit only what is in the queue already goes before it.
+    let part = encoded_len(&AgentFrame::Part { id: single, n: 0, body: body() });
+    let paid = FIRST_CREDIT as usize / part;
+    let mut turns = Vec::new();
+    while turns.iter().filter(|who| **who == 2).count() < paid {
+        let AgentFrame::Part { id, .. } = next(&mut jobs).await else { panic!("an answer ended") };
+        turns.push(ids.iter().position(|known| *known == id).unwrap());
+    }
+    assert!(turns.len() <= paid + 2, "{turns:?}");
+    // Without credit it has nothing to send, and they go on.
+    assert_eq!(round(&mut jobs, &lives).await.len(), 2);
+    jobs.credit(single, 1 << 20);
+    let mut held_up = 0;
+    loop {
+        match next(&mut jobs).await {
+            AgentFrame::Part { id, .. } => held_up += usize::from(id != single),
+            AgentFrame::Done { id, .. } if id == single => break,
+            frame => panic!("{frame:?}"),
+        }
+    }
+    assert!(held_up <= 4, "{held_up} Parts of live answers went before those of a single one");
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,9 +27,9 @@ impl Mailbox {
         }
     }
 
-    /// What was told of a camera is not read any more.
-    pub(crate) fn forget(&self, camera: &CameraId) {
-        self.lock().retain(|(of, _), _| of != camera);
+    /// Of a camera only these classes are still read.
+    pub(crate) fn keep(&self, camera: &CameraId, classes: &[ImageClass]) {
+        self.lock().retain(|(of, class), _| of != camera || classes.contains(class));
     }
 
     fn put(&self, camera: &CameraId, class: &ImageClass, at: Timestamp) {

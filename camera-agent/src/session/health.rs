@@ -19,6 +19,7 @@ const CAMERAS_BYTES: usize = FRAME_BYTES - 512;
 struct Said {
     next: Option<(Epoch, Seq)>,
     source: Option<(SourceState, Option<String>)>,
+    ring: u64,
 }
 
 /// What was said of all cameras.
@@ -83,8 +84,8 @@ impl Told {
         let said = self.cameras.entry(health.camera.clone()).or_default();
         let next = Some((health.epoch, health.next));
         let source = Some((health.source.clone(), health.why.clone()));
-        let changed = said.next != next || said.source != source;
-        (said.next, said.source) = (next, source);
+        let changed = said.next != next || said.source != source || said.ring != health.ring;
+        (said.next, said.source, said.ring) = (next, source, health.ring);
         changed
     }
 }

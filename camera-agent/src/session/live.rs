@@ -15,7 +15,9 @@ use super::{
     health::Told,
     outbox::Outbox,
     pulse::Pulse,
+    said::Said,
     upload::{Reading, Uploads},
+    watched::Watched,
 };
 use crate::{
     camera::Camera,
@@ -26,9 +28,6 @@ use crate::{
 
 /// How often Health is sent when nothing changes.
 const HEALTH_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
-
-/// What a gateway says that is written down, per connection: one word for each camera that an agent may have, and some more.
-const SAID: u32 = 2_048;
 
 /// A connection that was welcomed.
 pub(super) struct Live<W> {
@@ -46,8 +45,8 @@ pub(super) struct Live<W> {
     seen: Vec<Option<(Epoch, Seq)>>,
     /// Whether nothing can change any more.
     deaf: bool,
-    /// How often the gateway said something for people.
-    said: u32,
+    said: Said,
+    watched: Watched,
     handover: Handover,
 }
 
@@ -67,7 +66,8 @@ impl<W: Wire> Live<W> {
             offset_ms,
             seen: setup.cameras.iter().map(|camera| camera.spool.place()).collect(),
             deaf: false,
-            said: 0,
+            said: Said::default(),
+            watched: Watched::default(),
             handover,
             setup,
         }
@@ -99,7 +99,7 @@ impl<W: Wire> Live<W> {
             let due = self.pulse.ping_at().min(self.pulse.silent_at()).min(self.health_at);
             let due = self.handover.leave_by().map_or(due, |by| by.min(due));
             let step = tokio::select! {
-                down = poll_fn(|cx| self.outbox.poll(&mut self.jobs, cx)) => Step::Down(down),
+                down = poll_fn(|cx| self.outbox.poll(&self.watched, &mut self.jobs, cx)) => Step::Down(down),
                 done = self.chores.next() => Step::Done(done),
                 changed = self.setup.bell.changed(), if !self.deaf => { self.deaf = changed.is_err(); Step::Changed }
                 () = sleep_until(due) => Step::Due,
@@ -148,8 +148,9 @@ impl<W: Wire> Live<W> {
             GatewayFrame::Welcome(_) => Err(End::ours(1002, "the gateway said Welcome twice")),
             GatewayFrame::Bound(bound) => self.bound(bound),
             GatewayFrame::Refused { camera, code, message } => {
-                self.say(Some(&camera), code.as_str(), &message);
+                self.said.say(Some(&camera), code.as_str(), &message);
                 self.handover.settle(&camera);
+                self.watched.end(&camera);
                 if let Some(uploads) = &mut self.uploads {
                     uploads.end(&camera);
                 }
@@ -217,10 +218,12 @@ impl<W: Wire> Live<W> {
         self.bounded()
     }
 
-    /// Somebody follows a camera, or nobody does any more: one whose log is otherwise asked for uploads it meanwhile.
+    /// Somebody looks at a camera, or nobody does any more: new pictures are told of, and a log that is otherwise asked for goes up
+    /// meanwhile.
     fn watch(&mut self, watch: &Watch) {
-        let camera = find(&self.setup.cameras, &watch.camera);
-        let (Some(uploads), Some(camera)) = (&mut self.uploads, camera) else { return };
+        let Some(camera) = find(&self.setup.cameras, &watch.camera) else { return };
+        self.watched.watch(camera, watch);
+        let Some(uploads) = &mut self.uploads else { return };
         match (&camera.config.upload, watch.on && watch.events) {
             (Upload::OnDemand, true) => {
                 let ends = camera.spool.states(&camera.config.upload).into_iter();
@@ -236,13 +239,14 @@ impl<W: Wire> Live<W> {
         self.handover.begin_to_leave(Instant::now());
         for index in 0..self.setup.cameras.len() {
             let camera = self.setup.cameras[index].id().clone();
+            self.watched.end(&camera);
             self.outbox.push(AgentFrame::Gone { camera })?;
         }
         Ok(())
     }
 
     fn noticed(&mut self, notice: Notice) -> Result<(), End> {
-        self.say(notice.camera.as_ref(), notice.code.as_str(), &notice.message);
+        self.said.say(notice.camera.as_ref(), notice.code.as_str(), &notice.message);
         if let (NoticeCode::EpochConflict, Some(camera), Some(epoch)) =
             (notice.code, notice.camera, notice.epoch)
             && let Some(camera) = find(&self.setup.cameras, &camera)
@@ -250,15 +254,6 @@ impl<W: Wire> Live<W> {
             self.chores.supersede(camera, epoch);
         }
         self.bounded()
-    }
-
-    /// Writes down what the gateway says, but not without end.
-    fn say(&mut self, camera: Option<&CameraId>, code: &str, message: &str) {
-        self.said = self.said.saturating_add(1);
-        if self.said <= SAID {
-            let (code, message) = (tame(code), tame(message));
-            tracing::warn!(camera = camera.map(CameraId::as_str), code, "the gateway says: {message}");
-        }
     }
 
     /// A gateway that causes more work on the disk than the disk can do is cut off.

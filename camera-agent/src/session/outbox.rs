@@ -9,7 +9,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use oriel_proto::{AgentFrame, codec::encoded_len};
 use tokio::time::Instant;
 
-use super::{End, pace::Pace};
+use super::{End, pace::Pace, watched::Watched};
 use crate::{
     jobs::Jobs,
     wire::{Down, Up, Wire, WireError},
@@ -58,16 +58,22 @@ impl<W: Wire> Outbox<W> {
     /// What comes down next, while everything that may goes up.
     pub(super) fn poll(
         &mut self,
+        watched: &Watched,
         jobs: &mut Jobs,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Down>, WireError>> {
-        if let Poll::Ready(Err(e)) = self.poll_write(jobs, cx) {
+        if let Poll::Ready(Err(e)) = self.poll_write(watched, jobs, cx) {
             return Poll::Ready(Err(e));
         }
         self.wire.poll_next_unpin(cx).map(Option::transpose)
     }
 
-    fn poll_write(&mut self, jobs: &mut Jobs, cx: &mut Context<'_>) -> Poll<Result<(), WireError>> {
+    fn poll_write(
+        &mut self,
+        watched: &Watched,
+        jobs: &mut Jobs,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), WireError>> {
         for _ in 0..WRITES {
             if self.wire.poll_ready_unpin(cx)?.is_pending() {
                 return Poll::Pending;
@@ -76,9 +82,12 @@ impl<W: Wire> Outbox<W> {
                 Some(up) => up,
                 // The answer to a mark comes down, after which this is asked again.
                 None if !self.pace.may_send() => return self.poll_flush(cx),
-                None => match jobs.poll_frame(cx) {
+                None => match watched.poll_frame(cx) {
                     Poll::Ready(frame) => self.paced(frame, jobs),
-                    Poll::Pending => return self.poll_flush(cx),
+                    Poll::Pending => match jobs.poll_frame(cx) {
+                        Poll::Ready(frame) => self.paced(frame, jobs),
+                        Poll::Pending => return self.poll_flush(cx),
+                    },
                 },
             };
             self.wire.start_send_unpin(next)?;
@@ -89,7 +98,7 @@ impl<W: Wire> Outbox<W> {
         self.poll_flush(cx)
     }
 
-    /// A piece of an answer, which a mark may follow.
+    /// A frame that a mark may follow.
     fn paced(&mut self, frame: AgentFrame, jobs: &Jobs) -> Up {
         if let Some(n) = self.pace.send(encoded_len(&frame) as u64, Instant::now()) {
             self.waiting.push_back(Up::Ping(n));

@@ -1,11 +1,12 @@
-//! What must be true of any bytes that a camera socket may carry.
+//! What must be true of any bytes that a camera socket may carry, and of any that may stand for a picture.
 
 use std::fmt::Debug;
 
 use oriel_proto::{
     DecodeError, EncodeError,
     codec::{Frame, decode, encode},
-    limits::FRAME_BYTES,
+    jpeg,
+    limits::{FRAME_BYTES, IMAGE_BYTES},
 };
 
 /// Decoding never panics, and what decodes can be encoded again and means the same.
@@ -31,4 +32,20 @@ fn encodes_again<F: Frame + Debug>(frame: &F) {
     let again = decode::<F>(&bytes).unwrap_or_else(|error| panic!("{frame:?} does not decode: {error}"));
     assert_eq!(format!("{frame:?}"), format!("{again:?}"));
     assert_eq!(encode(&again).ok().as_ref(), Some(&bytes));
+}
+
+/// The walk never panics; what it takes begins as a JPEG and has a size, and the same picture ends at one place alone: shorter it
+/// is refused or the same, and what stands behind it changes nothing.
+pub fn walk_any(bytes: &[u8]) {
+    let facts = jpeg::check(bytes);
+    assert!(facts.is_err() || (jpeg::begins(bytes) && bytes.len() <= IMAGE_BYTES));
+    if let Ok(facts) = facts {
+        assert!(facts.width > 0 && facts.height > 0);
+        assert_eq!(jpeg::check(&[bytes, b"x"].concat()).ok().unwrap_or(facts), facts);
+    }
+    for cut in [bytes.len() / 2, bytes.len().saturating_sub(1)] {
+        if let Ok(shorter) = jpeg::check(&bytes[..cut]) {
+            assert_eq!(facts.unwrap_or(shorter), shorter);
+        }
+    }
 }
