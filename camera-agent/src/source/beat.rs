@@ -1,4 +1,4 @@
-//! When a simulated camera does what: its entries and its pictures come in beats that begin together.
+//! When something is due that comes again and again.
 
 use std::time::Duration;
 
