@@ -2,6 +2,7 @@
 
 mod check;
 mod parse;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -11,11 +12,14 @@ use std::{
     time::Duration,
 };
 
-use oriel_proto::{CameraId, ImageClass, Secret, frame::Upload};
+use oriel_proto::{CameraId, Secret, frame::Upload};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
-pub use self::check::{host_is_loopback, parse_gateway_url};
+pub use self::{
+    check::{host_is_loopback, parse_gateway_url},
+    source::{CameraUrl, FolderConfig, Offers, SimulatorConfig, SnapshotConfig, SourceConfig, Times},
+};
 
 /// What the agent is to do.
 #[derive(Clone, Debug, Deserialize)]
@@ -89,39 +93,11 @@ pub struct CameraConfig {
     /// Bytes per second that its pictures may take of the connection, at least 1,024; default: no bound.
     #[serde(default)]
     pub uplink: Option<u64>,
+    /// Write events about what moves in its pictures; default false.
+    #[serde(default)]
+    pub motion: bool,
     /// Where its events and pictures come from.
     pub source: SourceConfig,
-}
-
-/// Where a camera's events and pictures come from.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum SourceConfig {
-    /// A camera that does not exist, for trying things out.
-    Simulator(SimulatorConfig),
-}
-
-/// What a source gives beside events.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offers {
-    /// The series of pictures that it keeps; none when it has no pictures.
-    pub classes: Vec<ImageClass>,
-    /// Whether it takes a picture when asked for one.
-    pub snapshot: bool,
-    /// Whether it gives moving pictures.
-    pub live: bool,
-}
-
-/// A simulated camera.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SimulatorConfig {
-    /// Two cameras with one seed tell the same story; default: a number made from the camera's id.
-    pub seed: Option<u64>,
-    /// Milliseconds between events, at least 1; default 10,000.
-    pub interval_ms: u64,
-    /// Events of the past, one per interval, written at the very first start; default 0.
-    pub backfill: u64,
 }
 
 /// Why a configuration is refused.
@@ -207,32 +183,8 @@ impl CameraConfig {
             main_bytes: parse::main_bytes(),
             images_retention: parse::seven_days(),
             uplink: None,
+            motion: false,
             source: SourceConfig::Simulator(SimulatorConfig::default()),
-        }
-    }
-}
-
-impl SourceConfig {
-    /// What this source gives beside events.
-    pub fn offers(&self) -> Offers {
-        match self {
-            Self::Simulator(_) => {
-                Offers { classes: vec![ImageClass::Preview, ImageClass::Main], snapshot: true, live: true }
-            }
-        }
-    }
-}
-
-impl Default for SimulatorConfig {
-    fn default() -> Self {
-        Self { seed: None, interval_ms: 10_000, backfill: 0 }
-    }
-}
-
-impl fmt::Display for SourceConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Simulator(_) => f.write_str("simulator"),
         }
     }
 }

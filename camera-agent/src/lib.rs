@@ -28,6 +28,7 @@ mod disk;
 mod enroll;
 mod foreign;
 mod jobs;
+mod motion;
 mod pictures;
 mod precedence;
 mod ring;

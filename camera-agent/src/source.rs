@@ -1,22 +1,29 @@
-//! What a camera is made of: something that writes events into its log, started again whenever it fails.
+//! What a camera is made of: something that events and pictures come from, started again whenever it fails.
 
+mod beat;
+mod demand;
+mod feed;
 mod simulator;
 
 use std::time::Duration;
 
 use oriel_proto::frame::SourceState;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval_at, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
-use self::simulator::Simulator;
+use self::{feed::Feed, simulator::Simulator};
 use crate::{
     backoff::{Backoff, Ending},
     camera::Camera,
     config::SourceConfig,
+    motion,
     spool::SpoolError,
 };
 
-/// How often a log is looked through for what is past its time.
+/// How often logs and rings are looked through for what is past its time.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
 /// Why a source stopped.
@@ -25,51 +32,73 @@ pub enum SourceError {
     /// Its events cannot be kept.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// A simulated picture cannot be drawn.
+    #[error("the picture cannot be drawn: {0}")]
+    Draw(String),
 }
 
-/// Something that events come from.
+impl SourceError {
+    /// What the backoff makes of it.
+    const fn ending(&self) -> Ending {
+        match self {
+            Self::Spool(_) | Self::Draw(_) => Ending::Broken,
+        }
+    }
+}
+
+/// Something that events and pictures come from.
 trait Source: Send {
     /// Does once what must be done before the camera is announced for the first time.
-    fn prepare(&mut self, camera: &Camera) -> impl Future<Output = Result<(), SourceError>> + Send;
+    fn prepare(&mut self, _feed: &Feed) -> impl Future<Output = Result<(), SourceError>> + Send {
+        async { Ok(()) }
+    }
 
-    /// Writes events until it fails; tells the camera once it works.
-    fn run(&mut self, camera: &Camera) -> impl Future<Output = SourceError> + Send;
+    /// Feeds the camera until it fails; tells once it works.
+    fn run(&mut self, feed: &Feed) -> impl Future<Output = SourceError> + Send;
 }
 
 /// Does what the camera's source must do before the first connection.
 pub(crate) async fn prepare(camera: &Camera) -> Result<(), SourceError> {
+    let feed = Feed::new(camera.clone(), None);
     match &camera.config.source {
-        SourceConfig::Simulator(config) => Simulator::new(config, camera.id()).prepare(camera).await,
+        SourceConfig::Simulator(config) => Simulator::new(config, &camera.config).prepare(&feed).await,
+        _ => Ok(()),
     }
 }
 
 /// Keeps the camera's source running until `stop`.
 pub(crate) async fn run(camera: Camera, stop: CancellationToken) {
+    // One picture waits while another is compared.
+    let (compared_tx, compared) = mpsc::channel(1);
+    let feed = Feed::new(camera.clone(), camera.config.motion.then_some(compared_tx));
     let running = async {
         match &camera.config.source {
             SourceConfig::Simulator(config) => {
-                supervise(Simulator::new(config, camera.id()), &camera).await;
+                supervise(Simulator::new(config, &camera.config), &feed).await;
             }
+            _ => std::future::pending().await,
         }
     };
     tokio::select! {
         () = stop.cancelled() => {}
         () = running => {}
+        () = motion::watch(&camera, compared) => {}
         () = tidy(&camera) => {}
     }
 }
 
 /// Runs `source`, and again after each failure, at growing distances.
-async fn supervise(mut source: impl Source, camera: &Camera) {
+async fn supervise(mut source: impl Source, feed: &Feed) {
+    let camera = feed.camera();
     let mut backoff = Backoff::default();
     loop {
         let started = Instant::now();
-        let error = source.run(camera).await;
+        let error = source.run(feed).await;
         tracing::warn!(camera = %camera.id(), "the source failed: {error}");
         let why = error.to_string();
         camera.set_source(SourceState::Failing, Some(why.clone()));
         tokio::select! {
-            () = sleep(backoff.after(Ending::Broken, started.elapsed(), rand::random())) => {}
+            () = sleep(backoff.after(error.ending(), started.elapsed(), rand::random())) => {}
             () = refuse(camera, &why) => {}
         }
     }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, net::IpAddr};
 use oriel_proto::limits::{CAMERAS_PER_AGENT, NAME_BYTES, TAG_BYTES, TAGS};
 use url::{Host, Url};
 
-use super::{CameraConfig, Config, ConfigError, GatewayConfig, SourceConfig};
+use super::{CameraConfig, Config, ConfigError, GatewayConfig};
 
 /// The smallest spool: what SQLite needs for its tables and a few events.
 const LEAST_SPOOL_BYTES: u64 = 64 << 10;
@@ -141,14 +141,10 @@ fn check_camera(camera: &CameraConfig) -> Result<(), ConfigError> {
     if let Some(uplink) = camera.uplink.filter(|uplink| *uplink < LEAST_UPLINK) {
         return Err(wrong(key("uplink"), uplink, format!("at least {LEAST_UPLINK} bytes per second")));
     }
-    match &camera.source {
-        SourceConfig::Simulator(simulator) if simulator.interval_ms == 0 => {
-            Err(wrong(key("source.interval_ms"), 0, "at least 1".into()))
-        }
-        SourceConfig::Simulator(_) => Ok(()),
-    }
+    camera.source.check(|name| key(&format!("source.{name}")))
 }
 
-fn wrong(key: impl Into<String>, value: impl ToString, why: String) -> ConfigError {
+/// The refusal of an option's value.
+pub(super) fn wrong(key: impl Into<String>, value: impl ToString, why: String) -> ConfigError {
     ConfigError::Value { key: key.into(), value: value.to_string(), why }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oriel_proto::frame::Upload;
+use oriel_proto::{ImageClass, frame::Upload};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
@@ -45,6 +45,15 @@ pub(super) fn upload<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uploa
             Err(wrong::<D>(format_args!("upload = {word:?}: expected \"live\" or \"on_demand\"")))
         }
         known => Ok(known),
+    }
+}
+
+pub(super) fn class<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ImageClass>, D::Error> {
+    match ImageClass::from(String::deserialize(deserializer)?.as_str()) {
+        ImageClass::Other(word) => {
+            Err(wrong::<D>(format_args!("class = {word:?}: expected \"preview\" or \"main\"")))
+        }
+        known => Ok(Some(known)),
     }
 }
 

@@ -1,94 +1,203 @@
-//! A camera that does not exist: events in the field's words, the same story for the same seed.
+//! A camera that does not exist: events in the field's words and pictures that show them, the same story for the same seed.
+
+mod artist;
+mod past;
 
 use std::time::Duration;
 
-use oriel_proto::{CameraId, Kind, Severity, event::Data, frame::SourceState};
-use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
-use tokio::time::{MissedTickBehavior, interval};
+use oriel_picture::story::{Entry, Story, ZONES};
+use oriel_proto::{CameraId, ImageClass, Kind, Severity, Timestamp, event::Data};
+use tokio::time::{Instant, sleep_until};
 
-use super::{Source, SourceError};
-use crate::{camera::Camera, config::SimulatorConfig, spool::Draft};
-
-/// Events of the past written in one transaction.
-const BACKFILL_ROWS: u64 = 1_000;
+use self::artist::Artist;
+use super::{Source, SourceError, beat::Beat, demand::Demand, feed::Feed};
+use crate::{
+    config::{CameraConfig, SimulatorConfig},
+    pictures::{Asked, Picture},
+    spool::Draft,
+};
 
 /// A simulated source.
 #[derive(Debug)]
 pub(super) struct Simulator {
     config: SimulatorConfig,
-    chance: SmallRng,
+    story: Story,
+    artist: Artist,
+}
+
+/// What is due, and when.
+struct Due {
+    start: Instant,
+    entries: Beat,
+    previews: Beat,
+    mains: Beat,
+    demand: Demand,
 }
 
 impl Simulator {
-    /// Tells the story of its seed, or that of the camera's id.
-    pub(super) fn new(config: &SimulatorConfig, camera: &CameraId) -> Self {
-        let seed = config.seed.unwrap_or_else(|| seed_of(camera));
-        Self { config: config.clone(), chance: SmallRng::seed_from_u64(seed) }
+    /// Tells and shows the story of its seed, or that of the camera's id.
+    pub(super) fn new(config: &SimulatorConfig, camera: &CameraConfig) -> Self {
+        let seed = config.seed.unwrap_or_else(|| seed_of(&camera.id));
+        let story = Story::new(seed, Duration::from_millis(config.interval_ms));
+        let name = camera.name.clone().unwrap_or_else(|| camera.id.to_string());
+        let artist = Artist::new(seed, name, story.clone(), config.noise);
+        Self { config: config.clone(), story, artist }
     }
 
-    /// The next event of the story.
-    fn draft(&mut self) -> Draft {
-        let mut data = Data::new();
-        let (kind, severity, description) = match self.chance.random_range(0..10_u32) {
-            0..=5 => {
-                data.insert(
-                    "zone".into(),
-                    ["gate", "door", "yard", "street"][self.chance.random_range(0..4_usize)].into(),
-                );
-                data.insert("score".into(), self.chance.random_range(50..100_u32).into());
-                (Kind::Motion, Severity::Notice, "detected motion")
-            }
-            6 | 7 => {
-                data.insert("viewer".into(), self.chance.random_range(1..6_u32).into());
-                (Kind::ViewStarted, Severity::Info, "user started viewing live video")
-            }
-            8 => {
-                data.insert("level".into(), self.chance.random_range(0..=100_u32).into());
-                (Kind::Brightness, Severity::Info, "brightness adjusted")
-            }
-            _ => {
-                data.insert(
-                    "cause".into(),
-                    ["power", "watchdog", "user"][self.chance.random_range(0..3_usize)].into(),
-                );
-                (Kind::Reset, Severity::Warning, "camera reset")
-            }
+    /// Where in the story it is after running for so long; before it started there were the events of the past.
+    fn position(&self, running: Duration) -> Duration {
+        self.story.position(self.config.backfill).saturating_add(running)
+    }
+
+    /// Makes and keeps or shows what is due by now.
+    async fn act(&mut self, due: &mut Due, feed: &Feed) -> Result<(), SourceError> {
+        let now = Instant::now();
+        let position = self.position(now - due.start);
+        let entry = due.entries.take(now).map(|n| self.story.entry(self.config.backfill.saturating_add(n)));
+        let (preview, main) = (due.previews.take(now).is_some(), due.mains.take(now).is_some());
+        let watched = due.demand.take(now);
+        let is_seen = entry.as_ref().is_some_and(Entry::is_seen);
+        let image_at = if preview || (is_seen && self.keeps_its_moment()) {
+            self.keep(ImageClass::Preview, position, feed).await?
+        } else {
+            self.show(ImageClass::Preview, position, &watched, feed).await?
         };
-        Draft { at: None, kind, severity, description: description.into(), data, image_at: None }
-    }
-}
-
-impl Source for Simulator {
-    async fn prepare(&mut self, camera: &Camera) -> Result<(), SourceError> {
-        let total = self.config.backfill;
-        if total == 0 || !camera.spool.is_new() {
-            return Ok(());
+        if let Some(entry) = entry {
+            let image_at = image_at.filter(|_| is_seen);
+            feed.camera().spool.append(vec![draft(&entry, None, image_at)]).await?;
         }
-        let now = camera.spool.time();
-        let mut left = total;
-        while left > 0 {
-            let count = left.min(BACKFILL_ROWS);
-            let drafts = (0..count).map(|i| {
-                let ago = self.config.interval_ms.saturating_mul(left - i);
-                Draft { at: Some(now.before(Duration::from_millis(ago))), ..self.draft() }
-            });
-            camera.spool.append(drafts.collect()).await?;
-            left -= count;
+        if main {
+            self.keep(ImageClass::Main, position, feed).await?;
+        } else {
+            self.show(ImageClass::Main, position, &watched, feed).await?;
+        }
+        feed.works();
+        Ok(())
+    }
+
+    /// Keeps a picture; gives the time it is known by, none when it cannot be kept.
+    async fn keep(
+        &mut self,
+        class: ImageClass,
+        position: Duration,
+        feed: &Feed,
+    ) -> Result<Option<Timestamp>, SourceError> {
+        let picture = self.picture(&class, position, feed).await?;
+        Ok(feed.keep(picture).await.ok())
+    }
+
+    /// Shows a picture that is not kept, when somebody wants it.
+    async fn show(
+        &mut self,
+        class: ImageClass,
+        position: Duration,
+        watched: &[ImageClass],
+        feed: &Feed,
+    ) -> Result<Option<Timestamp>, SourceError> {
+        if watched.contains(&class) {
+            feed.show(self.picture(&class, position, feed).await?);
+        }
+        Ok(None)
+    }
+
+    /// Whether an event that is seen has a picture of its own; those that come faster than pictures share them.
+    const fn keeps_its_moment(&self) -> bool {
+        self.config.preview_ms > 0 && self.config.interval_ms >= self.config.preview_ms
+    }
+
+    /// Takes a picture for somebody who asked for one.
+    async fn answer(&mut self, asked: Asked, start: Instant, feed: &Feed) -> Result<(), SourceError> {
+        let position = self.position(start.elapsed());
+        let picture = self.picture(&asked.class, position, feed).await?;
+        match feed.keep(picture.clone()).await {
+            Ok(at) => asked.answer(Ok(Picture { at, ..picture })),
+            Err(e) => asked.answer(Err(e.to_string())),
         }
         Ok(())
     }
 
-    async fn run(&mut self, camera: &Camera) -> SourceError {
-        let mut every = interval(Duration::from_millis(self.config.interval_ms));
-        every.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    async fn picture(
+        &mut self,
+        class: &ImageClass,
+        position: Duration,
+        feed: &Feed,
+    ) -> Result<Picture, SourceError> {
+        let at = feed.camera().pictures.time();
+        let jpeg = self.artist.draw(class, position, at).await?;
+        Ok(Picture { class: class.clone(), at, jpeg })
+    }
+}
+
+impl Source for Simulator {
+    async fn prepare(&mut self, feed: &Feed) -> Result<(), SourceError> {
+        if self.config.backfill == 0 || !feed.camera().spool.is_new() {
+            return Ok(());
+        }
+        self.tell_the_past(feed).await
+    }
+
+    async fn run(&mut self, feed: &Feed) -> SourceError {
+        let start = Instant::now();
+        let beat = |ms| Beat::new(start, Duration::from_millis(ms));
+        let mut due = Due {
+            start,
+            entries: beat(self.config.interval_ms),
+            previews: beat(self.config.preview_ms),
+            mains: beat(self.config.main_ms),
+            demand: Demand::of(feed.camera()),
+        };
         loop {
-            every.tick().await;
-            if let Err(e) = camera.spool.append(vec![self.draft()]).await {
-                return e.into();
+            let next = due.next();
+            let done = tokio::select! {
+                asked = feed.camera().pictures.asked() => self.answer(asked, start, feed).await,
+                () = due.demand.changed() => Ok(()),
+                () = until(next) => self.act(&mut due, feed).await,
+            };
+            if let Err(e) = done {
+                return e;
             }
-            camera.set_source(SourceState::Ok, None);
         }
     }
+}
+
+impl Due {
+    /// When something is due next; none when nothing is.
+    fn next(&self) -> Option<Instant> {
+        let beats = [&self.entries, &self.previews, &self.mains];
+        beats.into_iter().filter_map(Beat::at).chain(self.demand.at()).min()
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// An entry of the story as an event, which the picture of `image_at` shows.
+fn draft(entry: &Entry, at: Option<Timestamp>, image_at: Option<Timestamp>) -> Draft {
+    let mut data = Data::new();
+    let (kind, severity, description) = match *entry {
+        Entry::Motion { zone, score, .. } => {
+            data.insert("zone".into(), ZONES[zone].into());
+            data.insert("score".into(), score.into());
+            (Kind::Motion, Severity::Notice, "detected motion")
+        }
+        Entry::View { viewer } => {
+            data.insert("viewer".into(), viewer.into());
+            (Kind::ViewStarted, Severity::Info, "user started viewing live video")
+        }
+        Entry::Brightness { level } => {
+            data.insert("level".into(), level.into());
+            (Kind::Brightness, Severity::Info, "brightness adjusted")
+        }
+        Entry::Reset { cause } => {
+            data.insert("cause".into(), cause.into());
+            (Kind::Reset, Severity::Warning, "camera reset")
+        }
+    };
+    Draft { at, kind, severity, description: description.into(), data, image_at }
 }
 
 /// A number made from an id, the same on every machine (FNV-1a).
@@ -99,64 +208,4 @@ fn seed_of(camera: &CameraId) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use oriel_proto::{
-        Timestamp,
-        call::{EventsCall, Order},
-    };
-    use tokio::sync::watch;
-
-    use super::*;
-    use crate::{
-        config::{CameraConfig, SourceConfig},
-        spool::Clock,
-        state::State,
-    };
-
-    fn story(seed: u64) -> Vec<Draft> {
-        let config = SimulatorConfig { seed: Some(seed), ..SimulatorConfig::default() };
-        let mut simulator = Simulator::new(&config, &"porch".parse().unwrap());
-        (0..50).map(|_| simulator.draft()).collect()
-    }
-
-    #[test]
-    fn one_seed_tells_one_story() {
-        assert_eq!(story(7), story(7));
-        assert_ne!(story(7), story(8));
-    }
-
-    #[tokio::test]
-    async fn events_of_the_past_are_one_interval_apart() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path()).await.unwrap();
-        let simulator = SimulatorConfig { interval_ms: 500, backfill: 2_500, ..SimulatorConfig::default() };
-        let source = SourceConfig::Simulator(simulator.clone());
-        let config = CameraConfig { source, ..CameraConfig::simulated("porch".parse().unwrap()) };
-        let clock: Clock = Arc::new(|| Timestamp::from_millis(1_767_225_600_000));
-        let camera = Camera::open(config, &state, clock, watch::Sender::new(())).await.unwrap();
-        Simulator::new(&simulator, camera.id()).prepare(&camera).await.unwrap();
-        let mut query = camera.spool.query(EventsCall::all(Order::Asc)).await.unwrap();
-        let mut times = Vec::new();
-        loop {
-            let (page, ended) = query.page().await.unwrap();
-            times.extend(page.into_iter().map(|event| event.event.at));
-            if ended {
-                break;
-            }
-        }
-        assert_eq!(times.len(), 2_500);
-        assert!(times.windows(2).all(|pair| pair[1] == pair[0].after(Duration::from_millis(500))));
-    }
-
-    #[test]
-    fn the_words_are_those_of_the_field() {
-        let words =
-            ["detected motion", "user started viewing live video", "brightness adjusted", "camera reset"];
-        let told: std::collections::HashSet<_> =
-            story(1).into_iter().map(|draft| draft.description).collect();
-        assert_eq!(told.len(), 4);
-        assert!(words.iter().all(|word| told.contains(*word)));
-    }
-}
+mod tests;

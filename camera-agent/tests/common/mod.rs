@@ -68,9 +68,16 @@ impl Drop for Agent {
     }
 }
 
-/// A simulated camera that is quiet after its first event and has a past of `backfill` events.
+/// A simulated camera without pictures that is quiet after its first event and has a past of `backfill` events.
 pub(crate) fn camera(id: &str, backfill: u64) -> CameraConfig {
-    let simulator = SimulatorConfig { seed: Some(1), interval_ms: 3_600_000, backfill };
+    let simulator = SimulatorConfig {
+        seed: Some(1),
+        interval_ms: 3_600_000,
+        backfill,
+        preview_ms: 0,
+        main_ms: 0,
+        ..SimulatorConfig::default()
+    };
     CameraConfig {
         source: SourceConfig::Simulator(simulator),
         ..CameraConfig::simulated(id.parse().unwrap())

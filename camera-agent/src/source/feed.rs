@@ -1,0 +1,66 @@
+//! Where a source puts what it makes: pictures into the camera's rings and before whoever watches, and those to be compared.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use oriel_proto::{ImageClass, Timestamp, frame::SourceState};
+use tokio::sync::mpsc;
+
+use crate::{camera::Camera, pictures::Picture, ring::RingError};
+
+/// A camera as its source sees it.
+#[derive(Debug)]
+pub(super) struct Feed {
+    camera: Camera,
+    /// The series whose pictures are compared, and where they go.
+    compared: Option<(ImageClass, mpsc::Sender<Picture>)>,
+    /// Whether the last picture could not be kept.
+    failed: AtomicBool,
+}
+
+impl Feed {
+    /// A feed for `camera`; of the pictures that are kept, those that may show motion go to `compared` while there is room.
+    pub(super) fn new(camera: Camera, compared: Option<mpsc::Sender<Picture>>) -> Self {
+        // The small ones come first.
+        let compared = compared.and_then(|to| Some((camera.offers.classes.first()?.clone(), to)));
+        Self { camera, compared, failed: AtomicBool::new(false) }
+    }
+
+    /// The camera.
+    pub(super) const fn camera(&self) -> &Camera {
+        &self.camera
+    }
+
+    /// Keeps a picture and gives the time it is known by; tells when that is not possible.
+    pub(super) async fn keep(&self, picture: Picture) -> Result<Timestamp, RingError> {
+        let kept = self.camera.pictures.keep(picture.clone()).await;
+        let failed_before = self.failed.swap(kept.is_err(), Ordering::Relaxed);
+        match kept {
+            Ok(at) => {
+                if let Some((_, to)) = self.compared.as_ref().filter(|(class, _)| *class == picture.class) {
+                    // Who cannot keep up compares the next one.
+                    let _ = to.try_send(Picture { at, ..picture });
+                }
+                Ok(at)
+            }
+            Err(e) => {
+                if !failed_before {
+                    tracing::warn!(camera = %self.camera.id(), "{e}");
+                }
+                self.camera.set_source(SourceState::Failing, Some(e.to_string()));
+                Err(e)
+            }
+        }
+    }
+
+    /// Shows a picture to whoever watches, without keeping it.
+    pub(super) fn show(&self, picture: Picture) {
+        self.camera.pictures.show(picture);
+    }
+
+    /// The source works, unless its pictures cannot be kept.
+    pub(super) fn works(&self) {
+        if !self.failed.load(Ordering::Relaxed) {
+            self.camera.set_source(SourceState::Ok, None);
+        }
+    }
+}
