@@ -217,7 +217,7 @@ fn a_list_is_a_table_for_people_and_lines_for_programs() {
     let body = page.clone();
     let fake = Fake::start_with(move |_| Reply::json(200, &body));
     let table = run_in(folder.path(), &fake, &["images", "list", "porch", "--utc"]).out;
-    assert!(table.contains("2026-11-22 08:15:02.002Z") && table.contains("1004"), "{table}");
+    assert!(table.contains("2026-11-22 08:15:02.002Z") && table.contains("1008"), "{table}");
     assert!(!table.contains(['\x1b', '\u{9b}']), "{table}");
     let args = [
         "images", "list", "porch", "--class", "main", "--before", "-1h", "--count", "5", "--order", "asc",
