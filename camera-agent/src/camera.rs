@@ -1,4 +1,4 @@
-//! A camera that this agent serves: its facts, its log, and how its source is.
+//! A camera that this agent serves: its facts, its log, its pictures, and how its source is.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +10,8 @@ use oriel_proto::{
 use tokio::sync::watch;
 
 use crate::{
-    config::CameraConfig,
+    config::{CameraConfig, Offers},
+    pictures::Pictures,
     spool::{Bounds, Clock, Spool, SpoolError},
     state::State,
 };
@@ -34,13 +35,15 @@ pub(crate) struct Camera {
     pub(crate) config: Arc<CameraConfig>,
     /// Its log.
     pub(crate) spool: Spool,
+    /// Its pictures.
+    pub(crate) pictures: Pictures,
     source: Arc<Mutex<SourceHealth>>,
     /// Rung whenever something changes here.
     bell: watch::Sender<()>,
 }
 
 impl Camera {
-    /// Opens the camera's log; when that fails the camera is there, failing, and its log is tried again at each use.
+    /// Opens the camera's log and pictures; when that fails the camera is there, failing, and they are tried again at each use.
     pub(crate) async fn open(
         config: CameraConfig,
         state: &State,
@@ -56,10 +59,15 @@ impl Camera {
             Err(e) => {
                 tracing::error!(camera = %config.id, "{e}");
                 starting = SourceHealth { state: SourceState::Failing, why: Some(e.to_string()) };
-                Spool::shut(&path, bounds, clock, bell.clone())?
+                Spool::shut(&path, bounds, clock.clone(), bell.clone())?
             }
         };
-        Ok(Self { config: Arc::new(config), spool, source: Arc::new(Mutex::new(starting)), bell })
+        let pictures = Pictures::new(&config, &state.images(&config.id), clock);
+        if let Err(e) = pictures.open().await {
+            tracing::error!(camera = %config.id, "{e}");
+            starting = SourceHealth { state: SourceState::Failing, why: Some(e.to_string()) };
+        }
+        Ok(Self { config: Arc::new(config), spool, pictures, source: Arc::new(Mutex::new(starting)), bell })
     }
 
     /// Its id.
@@ -92,8 +100,8 @@ impl Camera {
             camera: self.id().clone(),
             name: self.name(),
             tags: self.config.tags.clone(),
-            classes: Vec::new(),
-            abilities: vec![Ability::Events],
+            classes: self.offers().classes,
+            abilities: self.abilities(),
             upload: self.config.upload.clone(),
             spools: self.spool.states(&self.config.upload),
         }
@@ -108,7 +116,7 @@ impl Camera {
             epoch: now.epoch,
             next: now.next,
             spool: now.bytes,
-            ring: 0,
+            ring: self.pictures.bytes(),
             source: source.state,
             why: source.why,
         };
@@ -121,11 +129,27 @@ impl Camera {
         Some(Description {
             name: self.name(),
             source: self.config.source.to_string(),
-            classes: Vec::new(),
-            abilities: vec![Ability::Events],
+            classes: self.offers().classes,
+            abilities: self.abilities(),
             spools: self.spool.states(&self.config.upload),
             health,
         })
+    }
+
+    /// What its source gives beside events.
+    pub(crate) fn offers(&self) -> Offers {
+        self.config.source.offers()
+    }
+
+    fn abilities(&self) -> Vec<Ability> {
+        let offers = self.offers();
+        let pictures = [
+            (Ability::Images, !offers.classes.is_empty()),
+            (Ability::Snapshot, offers.snapshot),
+            (Ability::Live, offers.live),
+        ];
+        let offered = pictures.into_iter().filter(|(_, offered)| *offered).map(|(ability, _)| ability);
+        std::iter::once(Ability::Events).chain(offered).collect()
     }
 
     fn name(&self) -> String {

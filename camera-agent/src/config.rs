@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use oriel_proto::{CameraId, Secret, frame::Upload};
+use oriel_proto::{CameraId, ImageClass, Secret, frame::Upload};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
@@ -77,16 +77,39 @@ pub struct CameraConfig {
     /// How long its log is kept: a number and `s`, `m`, `h`, `d` or `w`; default `30d`. What waits for the gateway stays longer.
     #[serde(default = "parse::thirty_days", deserialize_with = "parse::span")]
     pub retention: Duration,
-    /// Where its events come from.
+    /// The most bytes of small pictures on disk, at least 65,536; default 268,435,456 (256 MiB). The oldest go first.
+    #[serde(default = "parse::preview_bytes")]
+    pub preview_bytes: u64,
+    /// The most bytes of full-size pictures on disk, at least 65,536; default 1,073,741,824 (1 GiB). The oldest go first.
+    #[serde(default = "parse::main_bytes")]
+    pub main_bytes: u64,
+    /// How long its pictures are kept: a number and `s`, `m`, `h`, `d` or `w`; default `7d`.
+    #[serde(default = "parse::seven_days", deserialize_with = "parse::images_span")]
+    pub images_retention: Duration,
+    /// Bytes per second that its pictures may take of the connection, at least 1,024; default: no bound.
+    #[serde(default)]
+    pub uplink: Option<u64>,
+    /// Where its events and pictures come from.
     pub source: SourceConfig,
 }
 
-/// Where a camera's events come from.
+/// Where a camera's events and pictures come from.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum SourceConfig {
     /// A camera that does not exist, for trying things out.
     Simulator(SimulatorConfig),
+}
+
+/// What a source gives beside events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offers {
+    /// The series of pictures that it keeps; none when it has no pictures.
+    pub classes: Vec<ImageClass>,
+    /// Whether it takes a picture when asked for one.
+    pub snapshot: bool,
+    /// Whether it gives moving pictures.
+    pub live: bool,
 }
 
 /// A simulated camera.
@@ -180,7 +203,22 @@ impl CameraConfig {
             upload: Upload::Live,
             spool_bytes: parse::spool_bytes(),
             retention: parse::thirty_days(),
+            preview_bytes: parse::preview_bytes(),
+            main_bytes: parse::main_bytes(),
+            images_retention: parse::seven_days(),
+            uplink: None,
             source: SourceConfig::Simulator(SimulatorConfig::default()),
+        }
+    }
+}
+
+impl SourceConfig {
+    /// What this source gives beside events.
+    pub fn offers(&self) -> Offers {
+        match self {
+            Self::Simulator(_) => {
+                Offers { classes: vec![ImageClass::Preview, ImageClass::Main], snapshot: true, live: true }
+            }
         }
     }
 }

@@ -10,6 +10,7 @@
 //! - [`backoff`]: how long until the next try.
 //! - `session`: one connection from Hello to close; `jobs`: the questions being answered on it.
 //! - `camera`: a served camera; `spool`: its log on disk; `source`: what fills it.
+//! - `pictures`: its pictures between the source and whoever asks; `ring`: those on disk.
 //! - `disk`: where work runs that waits for the disk.
 //!
 //! # The path of a question
@@ -26,6 +27,8 @@ mod disk;
 mod enroll;
 mod foreign;
 mod jobs;
+mod pictures;
+mod ring;
 mod session;
 mod source;
 mod spool;
@@ -37,6 +40,7 @@ pub use self::{
     config::Config,
     connect::tls::TlsError,
     enroll::{EnrollError, Enrolled, enroll_at},
+    ring::RingError,
     source::SourceError,
     spool::SpoolError,
     state::StateError,

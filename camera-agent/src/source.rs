@@ -66,8 +66,19 @@ async fn supervise(mut source: impl Source, camera: &Camera) {
         let started = Instant::now();
         let error = source.run(camera).await;
         tracing::warn!(camera = %camera.id(), "the source failed: {error}");
-        camera.set_source(SourceState::Failing, Some(error.to_string()));
-        sleep(backoff.after(Ending::Broken, started.elapsed(), rand::random())).await;
+        let why = error.to_string();
+        camera.set_source(SourceState::Failing, Some(why.clone()));
+        tokio::select! {
+            () = sleep(backoff.after(Ending::Broken, started.elapsed(), rand::random())) => {}
+            () = refuse(camera, &why) => {}
+        }
+    }
+}
+
+/// Tells whoever asks for a picture why there is none.
+async fn refuse(camera: &Camera, why: &str) {
+    loop {
+        camera.pictures.asked().await.answer(Err(why.to_owned()));
     }
 }
 
@@ -78,6 +89,9 @@ async fn tidy(camera: &Camera) {
         every.tick().await;
         if let Err(e) = camera.spool.tidy().await {
             tracing::warn!(camera = %camera.id(), "old events could not be dropped: {e}");
+        }
+        if let Err(e) = camera.pictures.tidy().await {
+            tracing::warn!(camera = %camera.id(), "old pictures could not be dropped: {e}");
         }
     }
 }

@@ -128,6 +128,11 @@ impl State {
     pub(crate) fn spool(&self, camera: &CameraId) -> PathBuf {
         self.shared.folder.join("cameras").join(format!("{camera}.db"))
     }
+
+    /// Where the pictures of a camera are kept.
+    pub(crate) fn images(&self, camera: &CameraId) -> PathBuf {
+        self.shared.folder.join("images").join(camera.as_str())
+    }
 }
 
 fn lock(folder: &Path) -> Result<File, StateError> {

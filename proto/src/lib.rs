@@ -20,6 +20,7 @@ pub mod event;
 pub mod frame;
 pub mod id;
 pub mod image;
+pub mod jpeg;
 pub mod limits;
 mod scan;
 pub mod secret;

@@ -63,6 +63,15 @@ pub const HAVE_RANGES: usize = 64;
 /// The most rows that a search may read.
 pub const SEARCH_ROWS: u64 = 1_000_000;
 
+/// The largest picture in bytes: room for the full size of any camera, and what one answer may take of a device's memory.
+pub const IMAGE_BYTES: usize = 16 << 20;
+
+/// The most pixels of a picture that is decoded; a header of a few bytes may promise 4 G of them.
+pub const IMAGE_PIXELS: u32 = 64_000_000;
+
+/// The most bytes that may stand behind the end of a picture: some cameras fill up a block.
+pub const IMAGE_TRAILING_BYTES: usize = 64 << 10;
+
 /// The limits a gateway tells in `Welcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limits {

@@ -10,6 +10,12 @@ use super::{CameraConfig, Config, ConfigError, GatewayConfig, SourceConfig};
 /// The smallest spool: what SQLite needs for its tables and a few events.
 const LEAST_SPOOL_BYTES: u64 = 64 << 10;
 
+/// The smallest ring of pictures: room for a few small ones.
+const LEAST_RING_BYTES: u64 = 64 << 10;
+
+/// The slowest uplink for pictures, in bytes per second: a Part of a picture then takes eight seconds.
+const LEAST_UPLINK: u64 = 1 << 10;
+
 impl Config {
     /// Refuses what makes no sense, naming the option and its value.
     pub fn check(&self) -> Result<(), ConfigError> {
@@ -122,8 +128,18 @@ fn check_camera(camera: &CameraConfig) -> Result<(), ConfigError> {
     if camera.spool_bytes < LEAST_SPOOL_BYTES {
         return Err(wrong(key("spool_bytes"), camera.spool_bytes, format!("at least {LEAST_SPOOL_BYTES}")));
     }
-    if camera.retention.is_zero() {
-        return Err(wrong(key("retention"), "0", "expected a time above zero".into()));
+    for (name, span) in [("retention", camera.retention), ("images_retention", camera.images_retention)] {
+        if span.is_zero() {
+            return Err(wrong(key(name), "0", "expected a time above zero".into()));
+        }
+    }
+    for (name, bytes) in [("preview_bytes", camera.preview_bytes), ("main_bytes", camera.main_bytes)] {
+        if bytes < LEAST_RING_BYTES {
+            return Err(wrong(key(name), bytes, format!("at least {LEAST_RING_BYTES}")));
+        }
+    }
+    if let Some(uplink) = camera.uplink.filter(|uplink| *uplink < LEAST_UPLINK) {
+        return Err(wrong(key("uplink"), uplink, format!("at least {LEAST_UPLINK} bytes per second")));
     }
     match &camera.source {
         SourceConfig::Simulator(simulator) if simulator.interval_ms == 0 => {

@@ -19,6 +19,18 @@ pub(super) const fn spool_bytes() -> u64 {
     256 << 20
 }
 
+pub(super) const fn preview_bytes() -> u64 {
+    256 << 20
+}
+
+pub(super) const fn main_bytes() -> u64 {
+    1 << 30
+}
+
+pub(super) const fn seven_days() -> Duration {
+    Duration::from_secs(7 * 86_400)
+}
+
 pub(super) const fn thirty_days() -> Duration {
     Duration::from_secs(30 * 86_400)
 }
@@ -37,10 +49,18 @@ pub(super) fn upload<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uploa
 }
 
 pub(super) fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    span_of("retention", deserializer)
+}
+
+pub(super) fn images_span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    span_of("images_retention", deserializer)
+}
+
+fn span_of<'de, D: Deserializer<'de>>(option: &str, deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_span(&text).ok_or_else(|| {
         wrong::<D>(format_args!(
-            "retention = {text:?}: expected a number and one of s, m, h, d, w, for example \"30d\""
+            "{option} = {text:?}: expected a number and one of s, m, h, d, w, for example \"30d\""
         ))
     })
 }
