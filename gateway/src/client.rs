@@ -19,7 +19,7 @@ pub(crate) use live::FRAME_WITHIN;
 pub(crate) use messages::Message;
 pub(crate) use options::ClientOptions;
 pub(crate) use page::MOST;
-pub(crate) use picture::{Listed, Picture, TakenAt, is_whole_jpeg};
+pub(crate) use picture::{Listed, Picture, TakenAt};
 
 /// What the gateway gets on top of the time that a camera may take, so that it is the one to say who was too slow.
 const CARRIED_WITHIN: Duration = Duration::from_secs(2);

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use oriel_proto::CameraId;
+use oriel_proto::{CameraId, limits::IMAGE_BYTES};
 use reqwest::{Method, Response, header};
 
 use super::{
     Client, ClientError,
     multipart::{Came, Part, Parts},
-    picture::{PICTURE_BYTES, Picture},
+    picture::Picture,
 };
 
 /// A camera from which no picture comes for this long is asked again: its connection may be dead.
@@ -32,7 +32,7 @@ impl Client {
         let request = self.request(Method::GET, &path)?.query(query).timeout(Duration::MAX);
         let answer = self.open(request).await?;
         let media = answer.headers().get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok());
-        let parts = Parts::of(media.unwrap_or_default(), PICTURE_BYTES)
+        let parts = Parts::of(media.unwrap_or_default(), IMAGE_BYTES)
             .map_err(|why| ClientError::answer(&self.base, &why.to_string()))?;
         Ok(Frames { answer, parts })
     }

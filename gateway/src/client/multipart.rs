@@ -129,6 +129,13 @@ impl Parts {
 
     /// Reads the header lines; whether they have come.
     fn head(&mut self) -> Result<bool, Malformed> {
+        if self.waiting.starts_with(b"\r") {
+            // A part without lines and content: nobody knew, when it was begun, that there would be no other picture.
+            return match self.delimiter(false)? {
+                true if !matches!(self.place, Place::End) => Err(Malformed("a part is empty")),
+                is_known => Ok(is_known),
+            };
+        }
         let text = &self.waiting[..self.waiting.len().min(HEAD_BYTES)];
         let mut headers = [httparse::EMPTY_HEADER; HEADERS];
         let read = match httparse::parse_headers(text, &mut headers) {
@@ -191,13 +198,17 @@ mod tests {
         loop {
             match parts.take()? {
                 Came::Little => return Ok(()),
-                Came::End => return Ok(into.push(Came::End)),
+                Came::End => {
+                    return Ok(if into.last() != Some(&Came::End) {
+                        into.push(Came::End)
+                    });
+                }
                 part => into.push(part),
             }
         }
     }
 
-    /// Two parts whose bodies look like delimiters, and the end.
+    /// Two parts and the end; one's content looks like delimiters, and the end.
     fn two() -> Vec<u8> {
         let at = "X-Image-At: 2026-11-22T08:15:30.123Z";
         format!("--frame\r\n{HEAD}11\r\n{at}\r\n\r\n\r\n--frame--\r\n--frame\r\nx-image-at: b\r\ncontent-type: c\r\nContent-Length: 0\r\n\r\n\r\n--frame--")
@@ -212,6 +223,10 @@ mod tests {
         let whole =
             [part("image/jpeg", "2026-11-22T08:15:30.123Z", "\r\n--frame--"), part("c", "b", ""), Came::End];
         let stream = two();
+        let empty = [&stream[..stream.len() - 2], b"\r\n\r\n--frame--\r\n"].concat();
+        let mut came = Vec::new();
+        taken(&mut fed(&empty), &mut came).unwrap();
+        assert_eq!(came, whole, "a delimiter before anybody knew that the end would come");
         for (start, cut) in
             ["", "\r\n"].iter().flat_map(|start| (0..=stream.len()).map(move |cut| (start, cut)))
         {
@@ -240,7 +255,9 @@ mod tests {
             ("\r\r\n--frame\r\n", "stands between"),
             ("--frame--x", ""),
             ("--framework\r\n", "stands between"),
-            ("--frame\r\n\r\nx", "does not say its length"),
+            ("--frame\r\nA: b\r\n\r\nx", "does not say its length"),
+            ("--frame\r\n\r\nx", "stands between"),
+            ("--frame\r\n\r\n--frame\r\n", "is empty"),
             ("--frame\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", "twice"),
             ("--frame\r\nContent-Length: +1\r\n\r\n", "no number"),
             ("--frame\r\nContent-Length: -1\r\n\r\n", "no number"),

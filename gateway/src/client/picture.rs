@@ -4,20 +4,14 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use bytes::Bytes;
 use jiff::{Timestamp, tz::TimeZone};
-use oriel_proto::CameraId;
+use oriel_proto::{CameraId, jpeg, limits::IMAGE_BYTES};
 use reqwest::{Method, RequestBuilder, header};
 use serde_json::Value;
 
 use super::{Client, ClientError};
 
-/// The largest picture in bytes, as the protocol has it.
-pub(super) const PICTURE_BYTES: usize = 16 << 20;
-
 /// The longest that one picture may take on its way: the largest one over 32 KiB a second.
 const PICTURE_WITHIN: Duration = Duration::from_secs(600);
-
-/// In how many bytes before its end a picture ends: cameras fill up with zeros behind it.
-const TAIL_BYTES: usize = 64 << 10;
 
 /// When a picture was taken, in whole milliseconds of the years 0 to 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,21 +106,16 @@ impl Client {
         let at = at.ok_or_else(|| ClientError::answer(&self.base, "its picture has no time"))?;
         let length = answer.content_length().and_then(|length| usize::try_from(length).ok());
         let length = length.ok_or_else(|| ClientError::broken("a picture without a length"))?;
-        if length > PICTURE_BYTES {
+        if length > IMAGE_BYTES {
             return Err(ClientError::answer(&self.base, "larger than a picture may be"));
         }
         let jpeg = self.body(answer, length).await.map_err(ClientError::broke_off)?;
-        if jpeg.len() != length || !is_whole_jpeg(&jpeg) {
-            return Err(ClientError::broken("not a whole JPEG"));
+        if jpeg.len() != length {
+            return Err(ClientError::broken("a picture of another length than was said"));
         }
+        jpeg::check(&jpeg).map_err(|why| ClientError::broken(&why.to_string()))?;
         Ok(Picture { at, jpeg: jpeg.into() })
     }
-}
-
-/// Whether these bytes begin and end as a JPEG does.
-pub(crate) fn is_whole_jpeg(bytes: &[u8]) -> bool {
-    let tail = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
-    bytes.starts_with(&[0xff, 0xd8, 0xff]) && tail.windows(2).rev().any(|two| two == [0xff, 0xd9])
 }
 
 fn listed(item: &Value) -> Option<Listed> {
@@ -151,15 +140,6 @@ mod tests {
         }
         for text in ["2026-11-22T08:15:30.1234Z", "-000001-01-01T00:00:00Z", "../../x", "latest", ""] {
             assert_eq!(text.parse::<TakenAt>(), Err(()), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_picture_that_lacks_its_beginning_or_its_end_is_not_whole() {
-        let whole = [0xff, 0xd8, 0xff, 0xe0, 1, 2, 3, 0xff, 0xd9];
-        assert!(is_whole_jpeg(&whole) && is_whole_jpeg(&[&whole[..], &[0; 100]].concat()));
-        for broken in [&whole[1..], &whole[..8], &[], &[0; 9]] {
-            assert!(!is_whole_jpeg(broken), "{broken:?}");
         }
     }
 }

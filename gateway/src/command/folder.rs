@@ -9,16 +9,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use oriel_proto::CameraId;
+use oriel_proto::{CameraId, jpeg, limits::IMAGE_TRAILING_BYTES};
 use tokio::{task::spawn_blocking, time::sleep};
 
 use super::Failure;
-use crate::client::{Listed, TakenAt, is_whole_jpeg};
+use crate::client::{Listed, TakenAt};
 
 /// What the name of a file begins and ends with that is being written.
 const TEMPORARY: (&str, &str) = (".oriel-", ".part");
 /// How many letters and digits stand between them.
 const CHANCE: usize = 6;
+
+/// What a picture ends with, and little stands behind it.
+const END: [u8; 2] = [0xff, 0xd9];
 
 /// How often, and after which pauses, a folder is asked for that another program has locked: for two seconds.
 const LOCK_TRIES: usize = 40;
@@ -102,21 +105,20 @@ impl Folder {
 
 /// Whether a file is a picture of this size, as far as its beginning and its end tell.
 fn is_whole(path: &Path, bytes: u64) -> bool {
-    /// Enough to see a beginning and an end.
-    const ENDS: u64 = 64 << 10;
     let read = || -> io::Result<bool> {
         if !fs::symlink_metadata(path)?.is_file() {
             return Ok(false);
         }
         let mut file = File::open(path)?;
+        let mut head = [0; 3];
         if file.metadata()?.len() != bytes {
             return Ok(false);
         }
-        let mut ends = Vec::new();
-        (&mut file).take(ENDS).read_to_end(&mut ends)?;
-        file.seek(SeekFrom::Start(bytes.saturating_sub(ENDS).max(ENDS.min(bytes))))?;
-        file.take(ENDS).read_to_end(&mut ends)?;
-        Ok(is_whole_jpeg(&ends))
+        file.read_exact(&mut head)?;
+        file.seek(SeekFrom::Start(bytes.saturating_sub(IMAGE_TRAILING_BYTES as u64 + END.len() as u64)))?;
+        let mut tail = Vec::new();
+        file.take(bytes).read_to_end(&mut tail)?;
+        Ok(jpeg::begins(&head) && tail.windows(END.len()).any(|bytes| bytes == END))
     };
     read().unwrap_or(false)
 }

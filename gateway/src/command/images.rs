@@ -63,15 +63,15 @@ pub(crate) struct List {
     #[command(flatten)]
     span: Span,
     /// The pictures nearest before this time
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "to")]
     before: Option<String>,
     /// The pictures nearest after this time
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "from")]
     after: Option<String>,
     /// The most pictures
     #[arg(long, value_name = "N", default_value_t = COUNT, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     count: u32,
-    /// Newest first or oldest first
+    /// Newest first or oldest first [default: desc, but asc with --after alone]
     #[arg(long, value_enum)]
     order: Option<Order>,
     /// Show times in UTC, not in the zone of this machine; JSON has them in UTC always

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use oriel_proto::CameraId;
+use oriel_proto::{CameraId, jpeg};
 
 use super::{
     Failure,
@@ -15,19 +15,19 @@ use super::{
     stop,
     text::visible,
 };
-use crate::client::{Client, ClientOptions, FRAME_WITHIN, Picture, TakenAt, is_whole_jpeg};
+use crate::client::{Client, ClientOptions, FRAME_WITHIN, Picture, TakenAt};
 
 /// Options of `oriel live`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Live {
     /// The camera
     camera: CameraId,
-    /// Small pictures or full-size ones [default: as the gateway sends them]
-    #[arg(long, value_enum)]
-    class: Option<Class>,
-    /// The most pictures a second [default: as many as the camera gives]
-    #[arg(long, value_name = "N", value_parser = rate)]
-    fps: Option<f32>,
+    /// Small pictures or full-size ones
+    #[arg(long, value_enum, default_value_t = Class::Preview)]
+    class: Class,
+    /// The most pictures a second, 0.1 to 30
+    #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = rate)]
+    fps: f32,
     /// End after so many pictures
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -76,9 +76,9 @@ impl Live {
         let mut progress = Progress::of("pictures");
         while let Some(Picture { at, jpeg }) = client.next_frame(&mut frames).await? {
             seen.comeback.heard();
-            if !is_whole_jpeg(&jpeg) {
+            if let Err(why) = jpeg::check(&jpeg) {
                 progress.clear();
-                say(&format!("oriel: {} {at}: not a whole JPEG; left out", self.camera));
+                say(&format!("oriel: {} {at}: {why}; left out", self.camera));
                 continue;
             }
             // A new connection may begin with the picture that the old one ended with.
@@ -96,15 +96,12 @@ impl Live {
     }
 
     fn query(&self) -> Vec<(&'static str, String)> {
-        let mut query = vec![self.client.patience()];
-        query.extend(self.class.map(Class::asked));
-        query.extend(self.fps.map(|fps| ("fps", fps.to_string())));
-        query
+        vec![self.class.asked(), self.client.patience(), ("fps", self.fps.to_string())]
     }
 }
 
 /// A number of pictures a second.
 fn rate(text: &str) -> Result<f32, String> {
-    let rate = text.parse().ok().filter(|rate: &f32| rate.is_finite() && *rate > 0.0);
-    rate.ok_or_else(|| format!("{text:?} is not a number above 0"))
+    let rate = text.parse().ok().filter(|rate: &f32| (0.1..=30.0).contains(rate));
+    rate.ok_or_else(|| "must be 0.1 to 30".into())
 }

@@ -22,9 +22,9 @@ use crate::client::{Client, ClientOptions, Picture};
 pub(crate) struct Snapshot {
     /// The camera
     camera: CameraId,
-    /// A small one or a full-size one [default: as the camera takes them]
-    #[arg(long, value_enum)]
-    class: Option<Class>,
+    /// A small one or a full-size one
+    #[arg(long, value_enum, default_value_t = Class::Preview)]
+    class: Class,
     /// The file or folder to write to, - for standard output [default: <camera>-<YYYYMMDDhhmmss.xxx>.jpeg]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -50,8 +50,7 @@ impl Snapshot {
     }
 
     async fn take(&self, client: &Client) -> Result<Picture, Failure> {
-        let mut query = vec![self.client.patience()];
-        query.extend(self.class.map(Class::asked));
+        let query = [self.class.asked(), self.client.patience()];
         Ok(client.snapshot(&self.camera, &query).await?)
     }
 

@@ -5,20 +5,16 @@ use std::{
     path::Path,
     process::{Child, Output, Stdio},
     sync::mpsc::{Receiver, channel},
-    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
     fake::Fake,
-    pictures::{at, carried, files, gateway, jpeg, oriel_in, run_in, whole},
+    pictures::{SOON, at, carried, files, gateway, jpeg, oriel_in, run_in, whole},
 };
 
 const GET: &[&str] = &["images", "get", "porch", "--workers", "2"];
-
-/// How long anything may take that should happen at once.
-const SOON: Duration = Duration::from_secs(20);
 
 /// A gateway whose pictures from number 3 on stop in their middle, and what tells when two of them are on their way.
 fn stuck() -> (Fake, Receiver<()>) {

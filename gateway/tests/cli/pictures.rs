@@ -5,10 +5,8 @@ use std::{
     fs,
     path::Path,
     process::Command,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Condvar, Mutex},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -18,9 +16,16 @@ use super::{
     run::{Ran, command, finish},
 };
 
+/// How long anything may take that should happen at once.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// What stands before the data of a picture: its start, a frame of one by one pixel, and the head of a scan.
+const HEAD: &[u8] =
+    &[0xff, 0xd8, 0xff, 0xc0, 0, 11, 8, 0, 1, 0, 1, 1, 1, 0x11, 0, 0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0];
+
 /// A picture that only its number tells from others.
 pub(crate) fn jpeg(number: usize) -> Vec<u8> {
-    [&[0xff, 0xd8, 0xff, 0xe0][..], &vec![number as u8; 1_000 + number], &[0xff, 0xd9]].concat()
+    [HEAD, &vec![number as u8; 1_000 + number], &[0xff, 0xd9]].concat()
 }
 
 /// When the picture of this number was taken.
@@ -97,27 +102,27 @@ pub(crate) fn whole(numbers: impl IntoIterator<Item = usize>) -> BTreeMap<String
     numbers.into_iter().map(|number| (file(number), jpeg(number))).collect()
 }
 
-/// How many are inside at the same time, at most.
+/// How many are inside at the same time.
 #[derive(Debug, Default)]
 pub(crate) struct Crowd {
-    now: AtomicUsize,
-    most: AtomicUsize,
+    /// Now, and at most so far.
+    inside: Mutex<(usize, usize)>,
+    changed: Condvar,
 }
 
 impl Crowd {
-    /// One comes in.
-    pub(crate) fn enter(&self) {
-        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most.fetch_max(now, Ordering::SeqCst);
-    }
-
-    /// One leaves.
-    pub(crate) fn leave(&self) {
-        self.now.fetch_sub(1, Ordering::SeqCst);
+    /// Comes in, waits until so many have been inside at once, or much too long, and leaves.
+    pub(crate) fn meet(&self, wanted: usize) {
+        let mut inside = self.inside.lock().unwrap();
+        inside.0 += 1;
+        inside.1 = inside.1.max(inside.0);
+        self.changed.notify_all();
+        let met = self.changed.wait_timeout_while(inside, SOON, |(_, most)| *most < wanted);
+        met.unwrap().0.0 -= 1;
     }
 
     /// The most that were inside.
     pub(crate) fn most(&self) -> usize {
-        self.most.load(Ordering::SeqCst)
+        self.inside.lock().unwrap().1
     }
 }

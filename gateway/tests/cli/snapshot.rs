@@ -34,7 +34,7 @@ fn a_snapshot_is_written_and_its_place_printed() {
         assert_eq!(fs::read(folder.path().join(place)).unwrap(), jpeg(7));
     }
     assert_eq!(fs::read(folder.path().join("old.jpeg")).unwrap(), jpeg(7), "what the link points to");
-    assert_eq!(fake.asked()[0].line, "POST /v1/cameras/porch/snapshot?timeout=10000ms&class=main");
+    assert_eq!(fake.asked()[0].line, "POST /v1/cameras/porch/snapshot?class=main&timeout=10000ms");
     assert!(fs::read_dir(folder.path()).unwrap().count() == 5);
 }
 
@@ -72,8 +72,8 @@ fn what_is_no_picture_is_not_written() {
             "without a length",
         ),
         (carried(&at(7), &whole).cut(9), 1, "broken answer: "),
-        (carried(&at(7), &whole[..100]), 1, "not a whole JPEG"),
-        (carried(&at(7), b"<html>"), 1, "not a whole JPEG"),
+        (carried(&at(7), &whole[..100]), 1, "the JPEG is cut off"),
+        (carried(&at(7), b"<html>"), 1, "it does not begin as a JPEG"),
         (carried("../../x", &whole), 1, "its picture has no time"),
     ] {
         let folder = tempfile::tempdir().unwrap();
