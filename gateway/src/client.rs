@@ -1,9 +1,12 @@
 //! The gateway's HTTP API as the command line uses it; the only place of the commands that speaks HTTP.
 
 mod error;
+mod live;
 mod messages;
+mod multipart;
 mod options;
 mod page;
+mod picture;
 
 use std::{path::Path, time::Duration};
 
@@ -12,9 +15,11 @@ use reqwest::{Certificate, Method, RequestBuilder, Response, Url, header, redire
 use serde_json::Value;
 
 pub(crate) use error::ClientError;
+pub(crate) use live::FRAME_WITHIN;
 pub(crate) use messages::Message;
 pub(crate) use options::ClientOptions;
 pub(crate) use page::MOST;
+pub(crate) use picture::{Listed, Picture, TakenAt};
 
 /// What the gateway gets on top of the time that a camera may take, so that it is the one to say who was too slow.
 const CARRIED_WITHIN: Duration = Duration::from_secs(2);
@@ -97,20 +102,8 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Value, ClientError> {
-        let answer = request.send().await.map_err(|why| ClientError::unreachable(&self.base, &why))?;
-        let status = answer.status();
-        let location =
-            answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).map(str::to_owned);
-        let body = self.body(answer).await?;
-        if let Some(to) = location.filter(|_| status.is_redirection()) {
-            return Err(ClientError::url(
-                self.base.as_str(),
-                &format!("the server points to {to}; use that"),
-            ));
-        }
-        if !status.is_success() {
-            return Err(ClientError::problem(status.as_u16(), &body));
-        }
+        let answer = self.open(request).await?;
+        let body = self.body(answer, ANSWER_BYTES).await?;
         if body.is_empty() {
             return Ok(Value::Null);
         }
@@ -118,13 +111,29 @@ impl Client {
             .map_err(|why| ClientError::answer(&self.base, &format!("not the JSON of a gateway: {why}")))
     }
 
-    /// The whole body, which may have at most [`ANSWER_BYTES`].
-    async fn body(&self, mut answer: Response) -> Result<Vec<u8>, ClientError> {
+    /// The answer to a request that succeeded, its body still to be read.
+    async fn open(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let answer = request.send().await.map_err(|why| ClientError::unreachable(&self.base, &why))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let location =
+            answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).map(str::to_owned);
+        let body = self.body(answer, ANSWER_BYTES).await?;
+        Err(match location.filter(|_| status.is_redirection()) {
+            Some(to) => ClientError::url(self.base.as_str(), &format!("the server points to {to}; use that")),
+            None => ClientError::problem(status.as_u16(), &body),
+        })
+    }
+
+    /// The whole body, which may have at most so many bytes.
+    async fn body(&self, mut answer: Response, most: usize) -> Result<Vec<u8>, ClientError> {
         let mut body = Vec::new();
         while let Some(chunk) =
             answer.chunk().await.map_err(|why| ClientError::unreachable(&self.base, &why))?
         {
-            if body.len() + chunk.len() > ANSWER_BYTES {
+            if body.len() + chunk.len() > most {
                 return Err(ClientError::answer(&self.base, "larger than any answer of a gateway"));
             }
             body.extend_from_slice(&chunk);

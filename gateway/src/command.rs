@@ -3,19 +3,24 @@
 mod agents;
 mod cameras;
 mod check_config;
+mod comeback;
 mod completions;
 #[cfg(feature = "demo")]
 mod demo;
 mod enroll;
 mod events;
 mod failure;
+mod folder;
+mod images;
 mod keys;
+mod live;
 mod offline;
 mod open_files;
 mod output;
 mod progress;
 mod serve;
 mod settings;
+mod snapshot;
 mod stop;
 mod table;
 mod text;
@@ -57,6 +62,13 @@ pub(crate) enum Command {
     Cameras(cameras::Cameras),
     /// Read the log of one camera, of several, or of all
     Events(events::Events),
+    /// List pictures of a camera, download them
+    #[command(subcommand)]
+    Images(images::Images),
+    /// Have a camera take a picture now
+    Snapshot(snapshot::Snapshot),
+    /// Write a camera's pictures to files as they come
+    Live(live::Live),
     /// Check the options of `serve` and show what holds
     CheckConfig(Box<Config>),
     /// Print the completions of a shell
@@ -75,6 +87,9 @@ impl Command {
             Self::Agents(agents) => agents.run().await,
             Self::Cameras(cameras) => cameras.run().await,
             Self::Events(events) => events.run().await,
+            Self::Images(images) => images.run().await,
+            Self::Snapshot(snapshot) => snapshot.run().await,
+            Self::Live(live) => live.run().await,
             Self::CheckConfig(config) => check_config::run(&config),
             Self::Completions(completions) => completions.run(),
         }

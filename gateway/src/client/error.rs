@@ -66,6 +66,12 @@ pub(crate) enum ClientError {
         /// The request's id in the gateway's log.
         request_id: Option<String>,
     },
+    /// An answer broke off, or is not whole.
+    #[error("broken answer: {why}")]
+    Broken {
+        /// The reason.
+        why: String,
+    },
     /// What answered is no gateway.
     #[error("what answers at {url} is no gateway: {why}")]
     Answer {
@@ -88,6 +94,34 @@ impl ClientError {
             (401 | 403, _) => Self::Refused { detail, request_id },
             (_, "camera_offline") => Self::Offline { detail, request_id },
             _ => Self::Problem { status, code, detail, request_id },
+        }
+    }
+
+    /// Whether it may pass by itself, so that it helps to ask again.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Offline { .. }
+                | Self::Broken { .. }
+                | Self::Problem { status: 429 | 500 | 502.., .. }
+        )
+    }
+
+    /// Whether what was asked for is not there.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Problem { status: 404, .. })
+    }
+
+    pub(super) fn broken(why: &str) -> Self {
+        Self::Broken { why: why.into() }
+    }
+
+    /// The same failure of an answer that had begun.
+    pub(super) fn broke_off(self) -> Self {
+        match self {
+            Self::Unreachable { why, .. } => Self::Broken { why },
+            other => other,
         }
     }
 

@@ -45,11 +45,7 @@ impl Client {
         if let Some(place) = place {
             request = request.header("last-event-id", place);
         }
-        let answer = request.send().await.map_err(|why| ClientError::unreachable(&self.base, &why))?;
-        let status = answer.status();
-        if !status.is_success() {
-            return Err(ClientError::problem(status.as_u16(), &self.body(answer).await?));
-        }
+        let answer = self.open(request).await?;
         let media = answer.headers().get(header::CONTENT_TYPE).map(|media| media.as_bytes());
         if !media.is_some_and(|media| media.starts_with(EVENT_STREAM.as_bytes())) {
             return Err(ClientError::answer(&self.base, "it does not tell of events as they come"));

@@ -25,6 +25,18 @@ pub(crate) struct ClientOptions {
     pub(crate) timeout: Duration,
 }
 
+impl ClientOptions {
+    /// The same, but that the next byte is waited for at least this long.
+    pub(crate) fn waiting(&self, least: Duration) -> Self {
+        Self { timeout: self.timeout.max(least), ..self.clone() }
+    }
+
+    /// How long a camera may take, as a parameter of a question.
+    pub(crate) fn patience(&self) -> (&'static str, String) {
+        ("timeout", format!("{}ms", self.timeout.as_millis()))
+    }
+}
+
 /// The times that the API lets a camera take.
 fn answer_within(text: &str) -> Result<Duration, String> {
     let time = parse_duration(text)?;

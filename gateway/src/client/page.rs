@@ -40,7 +40,7 @@ impl Client {
         loop {
             let missing = limit - items(&whole, name);
             let mut query = query.to_vec();
-            query.push(("limit", missing.min(PAGE).to_string()));
+            query.push((size(name), missing.min(PAGE).to_string()));
             query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
             let page = self.get(path, &query).await?;
             if !page[name].is_array() {
@@ -55,6 +55,11 @@ impl Client {
             tell(items(&whole, name));
         }
     }
+}
+
+/// The parameter that says how many items of this name a page may have.
+fn size(name: &str) -> &'static str {
+    if name == "images" { "count" } else { "limit" }
 }
 
 fn items(page: &Value, name: &str) -> usize {

@@ -90,6 +90,16 @@ pub(crate) enum Order {
     Desc,
 }
 
+impl Order {
+    /// The word of the API for it.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asc => "asc",
+            Self::Desc => "desc",
+        }
+    }
+}
+
 /// Where colours are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum When {
@@ -160,12 +170,7 @@ impl Events {
     }
 
     fn query(&self) -> Vec<(&'static str, String)> {
-        let order = match self.order {
-            Order::Asc => "asc",
-            Order::Desc => "desc",
-        };
-        let timeout = format!("{}ms", self.client.timeout.as_millis());
-        let mut query = vec![("order", order.to_owned()), ("timeout", timeout)];
+        let mut query = vec![("order", self.order.as_str().to_owned()), self.client.patience()];
         if self.source != Source::Auto {
             query.push(("source", self.source.as_str().to_owned()));
         }
@@ -211,7 +216,7 @@ impl Events {
             When::Never => false,
         };
         let may = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Look { zone: self.zone(), paint: (is_wanted && may).then_some(paint) }
+        Look { zone: self.zone(), is_exact: false, paint: (is_wanted && may).then_some(paint) }
     }
 
     /// Says on standard error which stretches of time nothing is known of.

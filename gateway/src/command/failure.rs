@@ -40,6 +40,14 @@ pub(crate) enum Failure {
         /// What the system says.
         why: io::Error,
     },
+    /// Some of what was asked for is missing, or nobody waited for it.
+    #[error("{what}")]
+    Incomplete {
+        /// What is missing.
+        what: String,
+        /// The exit code.
+        code: u8,
+    },
     /// The system gives no threads.
     #[error("cannot start: {0}")]
     Runtime(io::Error),
@@ -58,6 +66,11 @@ impl Failure {
     /// A wrong combination of options.
     pub(crate) fn usage(why: impl Into<String>) -> Self {
         Self::Usage(why.into())
+    }
+
+    /// That something is missing, with the exit code of the reason.
+    pub(crate) fn incomplete(what: impl Into<String>, why: Option<&Self>) -> Self {
+        Self::Incomplete { what: what.into(), code: why.map_or(OTHER, Self::code) }
     }
 
     /// Tells the user and gives the exit code.
@@ -87,6 +100,7 @@ impl Failure {
             | Self::Config(_)
             | Self::Access(AccessError::Invalid(_)) => USAGE,
             Self::Client(error) => client_code(error),
+            Self::Incomplete { code, .. } => *code,
             Self::Access(_) | Self::Start(_) | Self::Output(_) | Self::File { .. } | Self::Runtime(_) => {
                 OTHER
             }

@@ -35,6 +35,11 @@ pub(super) fn print_json(value: &Value) -> Result<(), Failure> {
     print_line(&ascii_controls(&text))
 }
 
+/// Writes a JSON value on one line.
+pub(super) fn print_json_line(value: &Value) -> Result<(), Failure> {
+    print_line(&ascii_controls(&value.to_string()))
+}
+
 /// Whether people read the output as it is written.
 pub(super) fn is_terminal() -> bool {
     io::stdout().is_terminal()

@@ -21,13 +21,18 @@ pub(super) type Column = (&'static str, &'static str);
 pub(super) struct Look {
     /// Where its times are shown.
     pub(super) zone: Zone,
+    /// Whether times are shown to the millisecond.
+    pub(super) is_exact: bool,
     /// The colour of a cell, by its column's pointer and its text; none when nothing is coloured.
     pub(super) paint: Option<fn(&str, &str) -> Option<Color>>,
 }
 
+/// How lists and facts are shown unless somebody wants it otherwise.
+const PLAIN: Look = Look { zone: Zone::Local, is_exact: false, paint: None };
+
 /// Writes a list with one row per item of `items`, or that there are no `what`.
 pub(super) fn print_list(what: &str, columns: &[Column], items: &Value) -> Result<(), Failure> {
-    print_list_as(Look { zone: Zone::Local, paint: None }, what, columns, items)
+    print_list_as(PLAIN, what, columns, items)
 }
 
 /// The same with another look.
@@ -65,7 +70,7 @@ pub(super) fn print_row_as(look: Look, columns: &[Column], item: &Value) -> Resu
 }
 
 fn painted(look: Look, pointer: &str, value: Option<&Value>) -> Cell {
-    let text = value.map(|value| cell(value, look.zone)).unwrap_or_default();
+    let text = value.map(|value| cell(value, look)).unwrap_or_default();
     let color = look.paint.and_then(|paint| paint(pointer, &text));
     let cell = Cell::new(text);
     match color {
@@ -90,7 +95,7 @@ fn add_facts(table: &mut Table, name: &str, value: &Value) {
             }
         }
         value => {
-            table.add_row([visible(name).into_owned(), cell(value, Zone::Local)]);
+            table.add_row([visible(name).into_owned(), cell(value, PLAIN)]);
         }
     }
 }
@@ -107,13 +112,14 @@ fn empty() -> Table {
 }
 
 /// A value as people read it.
-fn cell(value: &Value, zone: Zone) -> String {
+fn cell(value: &Value, look: Look) -> String {
     let text = match value {
         Value::Null => "-".into(),
         Value::Bool(true) => "yes".into(),
         Value::Bool(false) => "no".into(),
-        Value::String(text) => zone.show(text),
-        Value::Array(items) => items.iter().map(|item| cell(item, zone)).collect::<Vec<_>>().join(" "),
+        Value::String(text) if look.is_exact => look.zone.show_exact(text),
+        Value::String(text) => look.zone.show(text),
+        Value::Array(items) => items.iter().map(|item| cell(item, look)).collect::<Vec<_>>().join(" "),
         Value::Number(_) | Value::Object(_) => value.to_string(),
     };
     visible(&text).into_owned()

@@ -38,9 +38,18 @@ pub(super) enum Zone {
 impl Zone {
     /// A time of the API in this zone; anything else stays as it came.
     pub(super) fn show(self, text: &str) -> String {
+        self.show_as("%Y-%m-%d %H:%M:%S", text)
+    }
+
+    /// The same to the millisecond.
+    pub(super) fn show_exact(self, text: &str) -> String {
+        self.show_as("%Y-%m-%d %H:%M:%S.%3f", text)
+    }
+
+    fn show_as(self, format: &str, text: &str) -> String {
         match (text.parse::<Timestamp>(), self) {
-            (Ok(time), Self::Local) => in_zone(time, TimeZone::system()),
-            (Ok(time), Self::Utc) => in_zone(time, TimeZone::UTC) + "Z",
+            (Ok(time), Self::Local) => in_zone(format, time, TimeZone::system()),
+            (Ok(time), Self::Utc) => in_zone(format, time, TimeZone::UTC) + "Z",
             (Err(_), _) => text.to_owned(),
         }
     }
@@ -51,8 +60,8 @@ pub(super) fn local_time(text: &str) -> String {
     Zone::Local.show(text)
 }
 
-fn in_zone(time: Timestamp, zone: TimeZone) -> String {
-    time.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S").to_string()
+fn in_zone(format: &str, time: Timestamp, zone: TimeZone) -> String {
+    time.to_zoned(zone).strftime(format).to_string()
 }
 
 #[cfg(test)]
@@ -70,7 +79,8 @@ mod tests {
     fn people_read_times_in_their_own_zone() {
         let time: Timestamp = "2026-11-22T08:15:30.123456Z".parse().unwrap();
         let zone = TimeZone::fixed(jiff::tz::offset(-5));
-        assert_eq!(in_zone(time, zone), "2026-11-22 03:15:30");
+        assert_eq!(in_zone("%H:%M", time, zone), "03:15");
+        assert_eq!(Zone::Utc.show_exact("2026-11-22T08:15:30.1Z"), "2026-11-22 08:15:30.100Z");
         assert_eq!(local_time("never"), "never");
         assert_eq!(Zone::Utc.show("2026-11-22T03:15:30-05:00"), "2026-11-22 08:15:30Z");
     }

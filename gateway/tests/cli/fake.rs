@@ -25,6 +25,40 @@ pub(crate) struct Asked {
 /// The status and body for a request that begins with a text; the first that fits is taken.
 type Answers = Vec<(&'static str, u16, String)>;
 
+/// An answer byte by byte.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    bytes: Vec<u8>,
+    /// Whether the connection stays open behind it, until the caller leaves.
+    stays: bool,
+}
+
+impl Reply {
+    /// A status line, these header lines, an empty line and a body, whatever they say of each other.
+    pub(crate) fn new(status: u16, head: &[String], body: &[u8]) -> Self {
+        let head =
+            [&[format!("HTTP/1.1 {status} X"), "Connection: close".into()], head].concat().join("\r\n");
+        Self { bytes: [format!("{head}\r\n\r\n").as_bytes(), body].concat(), stays: false }
+    }
+
+    /// JSON.
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
+        let body = body.to_string();
+        Self::new(status, &[format!("Content-Length: {}", body.len())], body.as_bytes())
+    }
+
+    /// The same without its last bytes.
+    pub(crate) fn cut(mut self, bytes: usize) -> Self {
+        self.bytes.truncate(self.bytes.len() - bytes);
+        self
+    }
+
+    /// The same, and then nothing more comes.
+    pub(crate) fn stays(self) -> Self {
+        Self { stays: true, ..self }
+    }
+}
+
 /// A server on a free port of 127.0.0.1 that lives as long as the test's process.
 #[derive(Debug)]
 pub(crate) struct Fake {
@@ -36,30 +70,46 @@ pub(crate) struct Fake {
 impl Fake {
     /// Over plain HTTP.
     pub(crate) fn start(answers: &[(&'static str, u16, &str)]) -> Self {
-        Self::serve("http", answers, |mut stream, answers, asked| {
-            answer(&mut stream, answers, asked);
+        let answers = owned(answers);
+        Self::serve("http", move |mut stream, asked| answer(&mut stream, &answers, asked))
+    }
+
+    /// Over plain HTTP, with what `reply` makes of each request; several at the same time.
+    pub(crate) fn start_with(reply: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        Self::serve("http", move |mut stream, asked| {
+            let Some(request) = read(&mut stream) else { return };
+            asked.lock().unwrap().push(request.clone());
+            let Reply { bytes, stays } = reply(&request);
+            let _ = stream.write_all(&bytes);
+            if stays {
+                let _ = stream.read(&mut [0]);
+            }
         })
     }
 
     /// Over TLS.
     pub(crate) fn start_tls(tls: Arc<ServerConfig>, answers: &[(&'static str, u16, &str)]) -> Self {
-        Self::serve("https", answers, move |stream, answers, asked| {
+        let answers = owned(answers);
+        Self::serve("https", move |stream, asked| {
             let connection = ServerConnection::new(tls.clone()).unwrap();
-            answer(&mut StreamOwned::new(connection, stream), answers, asked);
+            answer(&mut StreamOwned::new(connection, stream), &answers, asked);
         })
     }
 
-    fn serve<F>(scheme: &'static str, answers: &[(&'static str, u16, &str)], one: F) -> Self
+    fn serve<F>(scheme: &'static str, one: F) -> Self
     where
-        F: Fn(std::net::TcpStream, &Answers, &Mutex<Vec<Asked>>) + Send + 'static,
+        F: Fn(std::net::TcpStream, &Mutex<Vec<Asked>>) + Send + Sync + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
-        let answers: Answers =
-            answers.iter().map(|(on, status, body)| (*on, *status, (*body).into())).collect();
-        let seen = asked.clone();
-        thread::spawn(move || listener.incoming().flatten().for_each(|stream| one(stream, &answers, &seen)));
+        let (seen, one) = (asked.clone(), Arc::new(one));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (seen, one) = (seen.clone(), one.clone());
+                thread::spawn(move || one(stream, &seen));
+            }
+        });
         Self { address, scheme, asked }
     }
 
@@ -77,6 +127,10 @@ impl Fake {
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
+}
+
+fn owned(answers: &[(&'static str, u16, &str)]) -> Answers {
+    answers.iter().map(|(on, status, body)| (*on, *status, (*body).into())).collect()
 }
 
 /// Reads one request and answers it; a peer that breaks off is let go.

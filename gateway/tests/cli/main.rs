@@ -5,6 +5,11 @@
 mod client;
 mod events;
 mod fake;
+mod images;
+mod interrupted;
+mod live;
 mod offline;
+mod pictures;
 mod run;
+mod snapshot;
 mod tls;

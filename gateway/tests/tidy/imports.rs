@@ -24,7 +24,7 @@ const RANKS: [&[&str]; 14] = [
 const WITHOUT_STORE: [&str; 3] = ["relay", "registry", "link"];
 
 /// Who may name an outside crate: the crate, and the modules or files that own it.
-const OWNERS: [(&str, &[&str]); 6] = [
+const OWNERS: [(&str, &[&str]); 7] = [
     (
         "warp",
         &[
@@ -42,6 +42,7 @@ const OWNERS: [(&str, &[&str]); 6] = [
         "tokio_tungstenite",
         &["camera-agent/src/connect", "gateway/src/link", "bench/src/fleet", "bench/src/timeouts"],
     ),
+    ("indicatif", &["gateway/src/command/progress"]),
     ("reqwest", &["gateway/src/client", "camera-agent/src/enroll"]),
 ];
 

@@ -4,21 +4,17 @@ use std::time::Duration;
 
 use oriel_gateway::events::table;
 use serde_json::Value;
-use tokio::time::sleep;
 
 use super::{
     super::{
+        comeback::Comeback,
         failure::say,
         output::{print_bytes, print_json},
         stop,
     },
     COLUMNS, Events, Failure, print_row_as, write_row,
 };
-use crate::client::{Client, ClientError, Message};
-
-/// How long a lost connection is waited for: the first time, and at most.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+use crate::client::{Client, Message};
 
 /// The least time without a word after which a connection is given up: the gateway speaks every ten seconds.
 const SILENCE: Duration = Duration::from_secs(25);
@@ -30,8 +26,7 @@ struct Progress {
     place: Option<String>,
     /// Events written so far.
     count: u32,
-    /// How long the next lost connection is waited for.
-    wait: Duration,
+    comeback: Comeback,
 }
 
 impl Events {
@@ -44,20 +39,12 @@ impl Events {
     }
 
     async fn follow_on(&self, client: &Client) -> Result<(), Failure> {
-        let mut progress = Progress { place: None, count: 0, wait: FIRST_WAIT };
+        let mut progress = Progress { place: None, count: 0, comeback: Comeback::new() };
         loop {
-            match self.follow_once(client, &mut progress).await {
-                Ok(true) => return Ok(()),
-                Ok(false) if progress.place.is_some() => {
-                    say("oriel: the connection ended; going on from there")
-                }
-                Ok(false) => return Err(Failure::Client(client.broken())),
-                // Nobody has been heard yet: it is more likely a wrong address than a gateway that starts again.
-                Err(error) if progress.place.is_none() || !is_passing(&error) => return Err(error),
-                Err(error) => say(&format!("oriel: {error}; trying again")),
+            let ended = self.follow_once(client, &mut progress).await;
+            if progress.comeback.after(ended, client).await? {
+                return Ok(());
             }
-            sleep(progress.wait).await;
-            progress.wait = (progress.wait * 2).min(LONGEST_WAIT);
         }
     }
 
@@ -66,7 +53,7 @@ impl Events {
         let mut messages = client.follow(&self.path(), &self.filters(), progress.place.as_deref()).await?;
         while let Some(Message { kind, place, data }) = client.next_message(&mut messages).await? {
             if kind != "hello" {
-                progress.wait = FIRST_WAIT;
+                progress.comeback.heard();
             }
             match kind.as_str() {
                 "event" => {
@@ -83,6 +70,7 @@ impl Events {
             }
             if !place.is_empty() {
                 progress.place = Some(place);
+                progress.comeback.begun();
             }
             if self.limit.is_some_and(|limit| progress.count >= limit) {
                 return Ok(true);
@@ -105,12 +93,4 @@ impl Events {
         write_row(&mut text, event);
         print_bytes(&text)
     }
-}
-
-/// Whether a failure may pass by itself.
-fn is_passing(error: &Failure) -> bool {
-    matches!(
-        error,
-        Failure::Client(ClientError::Unreachable { .. } | ClientError::Problem { status: 429 | 500.., .. })
-    )
 }
