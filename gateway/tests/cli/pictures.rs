@@ -118,7 +118,12 @@ impl Crowd {
         inside.1 = inside.1.max(inside.0);
         self.changed.notify_all();
         let met = self.changed.wait_timeout_while(inside, SOON, |(_, most)| *most < wanted);
-        met.unwrap().0.0 -= 1;
+        let (mut inside, waited) = met.unwrap();
+        inside.0 -= 1;
+        if waited.timed_out() {
+            // Nobody waits a second time for what does not come.
+            inside.1 = usize::MAX;
+        }
     }
 
     /// The most that were inside.
