@@ -94,7 +94,7 @@ impl StoredLog {
         let Read { into: (into, given), last, more, gave_up, extent } = read.await?;
         self.count += given;
         self.last = last.or(self.last);
-        self.extent.get_or_insert(extent);
+        self.learn(extent);
         let is_over = !more || gave_up.is_some() || self.call.limit == Some(self.count);
         self.end = End { at: gave_up.or(self.last).filter(|_| more), gave_up: gave_up.is_some() };
         let finish = is_over.then(|| Finish { more, coverage: self.coverage(self.beyond()) });
@@ -125,8 +125,15 @@ impl StoredLog {
     /// Learns how far the log reaches, before anything is read.
     pub(super) async fn learn_extent(&mut self) -> Result<(), StoreError> {
         let read = self.look(0, None, (), |(), _| ()).await?;
-        self.extent.get_or_insert(read.extent);
+        self.learn(read.extent);
         Ok(())
+    }
+
+    /// How far the log reaches. Whoever leaves its log on its device is asked about all of it: it may have lost an epoch that nobody ever
+    /// heard of.
+    fn learn(&mut self, extent: Extent) {
+        let horizon = extent.horizon.filter(|_| !self.is_on_demand());
+        self.extent.get_or_insert(Extent { horizon, ..extent });
     }
 
     /// The time before which everything is here that can be told of what is asked; none when that lies before all of it.
@@ -164,14 +171,12 @@ impl StoredLog {
     }
 
     /// What the camera has to be asked for beside what is kept: nothing when it is not connected, when what was read ends before that
-    /// begins, or when everything is here that it has told of and that is what is asked. Whoever leaves its log on its device is asked about
-    /// all of it: it may have lost an epoch that nobody ever heard of.
+    /// begins, or when everything is here that it has told of and that is what is asked.
     pub(super) fn gap(&self) -> Option<EventsCall> {
         let extent = self.extent.as_ref()?;
         let is_live = self.live && !self.told.is_empty();
         let is_all_here = is_live && !extent.has_holes && self.call.to.is_none();
-        let horizon = extent.horizon.filter(|_| !self.is_on_demand());
-        let from = self.call.from.max(horizon);
+        let from = self.call.from.max(extent.horizon);
         let is_before = |at| Some(at) < from;
         let is_past = self.call.to.is_some_and(|to| Some(to) <= from);
         let ends_before = match self.call.order {
