@@ -22,14 +22,14 @@ const PORTS: [&str; 6] =
     ["--listen", "127.0.0.2:0", "--metrics-listen", "127.0.0.2:0", "--legacy-listen", "127.0.0.2:0"];
 
 /// A demo that says it is ready, with what it said.
-struct Demo {
+pub(crate) struct Demo {
     process: Process,
     said: Value,
 }
 
 impl Demo {
     /// Starts one on free ports.
-    fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         Self::start_with(&[args, &PORTS].concat())
     }
 
@@ -43,16 +43,21 @@ impl Demo {
         Self { process, said: serde_json::from_str(&line).unwrap() }
     }
 
-    fn text(&self, field: &str) -> &str {
+    pub(crate) fn text(&self, field: &str) -> &str {
         self.said[field].as_str().unwrap()
     }
 
-    fn http(&self) -> Http {
+    pub(crate) fn list(&self, field: &str) -> Vec<String> {
+        let list = self.said[field].as_array().unwrap();
+        list.iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    }
+
+    pub(crate) fn http(&self) -> Http {
         Http::new(self.text("url"), self.text("key"), None)
     }
 
     /// Interrupts it as Ctrl-C does; it writes nothing more than its one line.
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         self.process.signal("INT");
         let ran = self.process.finish();
         assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);

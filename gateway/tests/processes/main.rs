@@ -14,6 +14,7 @@ mod gateway;
 mod http;
 mod kills;
 mod offline;
+mod pictures;
 mod process;
 mod refusals;
 mod signals;

@@ -25,7 +25,7 @@ const KNOWN: &[&str] = &["class", "match", "width", "max_age", "timeout", "wait_
 const YOUNG: Duration = Duration::from_secs(1);
 
 /// The oldest that the latest picture can be asked to be.
-const OLD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const OLD: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
 /// The time in a picture's path, as it is written there.
 #[derive(Clone, Debug)]
