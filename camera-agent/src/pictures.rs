@@ -2,9 +2,9 @@
 
 mod live;
 mod news;
-#[cfg(test)]
-pub(crate) mod sample;
 mod taking;
+#[cfg(test)]
+pub(crate) mod tests;
 mod uplink;
 
 use std::{path::Path, sync::Arc};

@@ -193,7 +193,7 @@ impl Gateway {
             tasks: TaskTracker::new(),
             stopping,
             closing: CancellationToken::new(),
-            boundary: Arc::new(routes::Boundary::new()),
+            boundary: Arc::default(),
             idempotency: routes::Idempotency::default(),
         });
         let vc = match config.legacy_listen.address() {

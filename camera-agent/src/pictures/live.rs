@@ -104,7 +104,7 @@ mod tests {
     use oriel_proto::{ImageClass, Timestamp};
 
     use super::*;
-    use crate::pictures::sample::{LEAST, picture};
+    use crate::pictures::tests::{LEAST, picture};
 
     #[test]
     fn without_a_viewer_no_picture_is_held() {

@@ -13,7 +13,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::*;
-use crate::pictures::sample::{LEAST, picture};
+use crate::pictures::tests::{LEAST, picture};
 
 /// 2026-11-22, two minutes before midnight.
 const START_MS: i64 = 1_795_391_880_000;

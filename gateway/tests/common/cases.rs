@@ -51,26 +51,6 @@ fn case(method: &str, route: &str) -> Case {
             let (mine, foreign) = ("/v1/cameras/porch/timeline", "/v1/cameras/zanzibar/timeline");
             sight(Role::Viewer, mine, foreign, none, 200)
         }
-        ("GET", "/v1/cameras/{id}/images") => {
-            let (mine, foreign) = ("/v1/cameras/porch/images", "/v1/cameras/zanzibar/images");
-            sight(Role::Viewer, mine, foreign, none, 200)
-        }
-        ("GET", "/v1/cameras/{id}/images/{time}") => {
-            let (mine, foreign) = ("/v1/cameras/porch/images/latest", "/v1/cameras/zanzibar/images/latest");
-            sight(Role::Viewer, mine, foreign, none, 200)
-        }
-        ("GET", "/v1/cameras/{id}/images.zip") => {
-            let (mine, foreign) = ("/v1/cameras/porch/images.zip", "/v1/cameras/zanzibar/images.zip");
-            sight(Role::Operator, mine, foreign, none, 200)
-        }
-        ("GET", "/v1/cameras/{id}/live") => {
-            sight(Role::Viewer, "/v1/cameras/porch/live", "/v1/cameras/zanzibar/live", none, 200)
-        }
-        ("POST", "/v1/cameras/{id}/snapshot") => {
-            let (mine, foreign) = ("/v1/cameras/porch/snapshot", "/v1/cameras/zanzibar/snapshot");
-            sight(Role::Operator, mine, foreign, none, 200)
-        }
-        ("GET", "/v1/images/latest") => sight(Role::Viewer, "/v1/images/latest", "", none, 200),
         ("PATCH", "/v1/cameras/{id}") => {
             let (mine, foreign) = ("/v1/cameras/porch", "/v1/cameras/zanzibar");
             sight(Role::Operator, mine, foreign, json!({"name": "Front porch"}), 200)
@@ -94,6 +74,37 @@ fn case(method: &str, route: &str) -> Case {
         ("GET", "/readyz") => case("/readyz", "", none, Nothing, 200),
         ("POST", "/v1/enroll") => case("/v1/enroll", "", json!({"code": "x", "name": "x"}), Nothing, 401),
         ("GET", "/v1/agent/connect") => case("/v1/agent/connect", "", none, Device, 426),
+        _ => of_pictures(method, route),
+    }
+}
+
+/// The case of a route for pictures.
+fn of_pictures(method: &str, route: &str) -> Case {
+    let sight = |role, path, foreign| {
+        let needs = Needs::Sight(role);
+        Case { path, foreign, body: json!(null), needs, good: 200 }
+    };
+    match (method, route) {
+        ("GET", "/v1/cameras/{id}/images") => {
+            let (mine, foreign) = ("/v1/cameras/porch/images", "/v1/cameras/zanzibar/images");
+            sight(Role::Viewer, mine, foreign)
+        }
+        ("GET", "/v1/cameras/{id}/images/{time}") => {
+            let (mine, foreign) = ("/v1/cameras/porch/images/latest", "/v1/cameras/zanzibar/images/latest");
+            sight(Role::Viewer, mine, foreign)
+        }
+        ("GET", "/v1/cameras/{id}/images.zip") => {
+            let (mine, foreign) = ("/v1/cameras/porch/images.zip", "/v1/cameras/zanzibar/images.zip");
+            sight(Role::Operator, mine, foreign)
+        }
+        ("GET", "/v1/cameras/{id}/live") => {
+            sight(Role::Viewer, "/v1/cameras/porch/live", "/v1/cameras/zanzibar/live")
+        }
+        ("POST", "/v1/cameras/{id}/snapshot") => {
+            let (mine, foreign) = ("/v1/cameras/porch/snapshot", "/v1/cameras/zanzibar/snapshot");
+            sight(Role::Operator, mine, foreign)
+        }
+        ("GET", "/v1/images/latest") => sight(Role::Viewer, "/v1/images/latest", ""),
         _ => panic!("{method} {route} has no case here: say who may use it"),
     }
 }

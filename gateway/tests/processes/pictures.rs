@@ -29,7 +29,9 @@ fn asks(demo: &Demo, args: &[&str]) -> Command {
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let Ok(entries) = fs::read_dir(folder) else { return BTreeMap::new() };
     let entries = entries.map(|entry| entry.unwrap().path());
-    entries.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap())).collect()
+    entries
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap()))
+        .collect()
 }
 
 /// Checks that each file is a whole picture with the name that it should have; gives how many there are.
@@ -85,7 +87,10 @@ fn a_download_that_is_killed_leaves_no_half_picture_and_the_next_one_cleans_up()
     download.kill();
     let left = files(folder.path());
     let whole = whole_pictures(&left, &cameras(&demo));
-    assert!(left.keys().all(|name| name.ends_with(".jpeg") || name.ends_with(".part")), "{whole} of {left:?}");
+    assert!(
+        left.keys().all(|name| name.ends_with(".jpeg") || name.ends_with(".part")),
+        "{whole} of {left:?}"
+    );
     Process::start(asks(&demo, &args)).finish().fine();
     let all = files(folder.path());
     assert_eq!((whole_pictures(&all, &cameras(&demo)), all.len()), (all.len(), all.len()));
@@ -120,11 +125,13 @@ fn every_curl_line_of_the_guide_to_pictures_runs_as_it_stands() {
     for line in lines {
         // As it stands, but that a refusal fails, and that what has no end is ended once it has begun.
         let most = if line.contains("/live") { 3 } else { 30 };
-        let script =
-            format!("curl() {{ command curl --silent --show-error --fail --max-time {most} \"$@\"; }}; {line}");
+        let script = format!(
+            "curl() {{ command curl --silent --show-error --fail --max-time {most} \"$@\"; }}; {line}"
+        );
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(script).current_dir(folder.path());
-        let ran = shell.env("ORIEL_URL", demo.text("url")).env("ORIEL_KEY", demo.text("key")).output().unwrap();
+        let ran =
+            shell.env("ORIEL_URL", demo.text("url")).env("ORIEL_KEY", demo.text("key")).output().unwrap();
         let said = String::from_utf8_lossy(&ran.stderr);
         assert!(ran.status.success() || line.contains("/live"), "{line}: {said}");
         match line.split_once(" -o ").and_then(|(_, rest)| rest.split(' ').next()) {

@@ -14,7 +14,7 @@ use crate::{
     config::Offers,
     pictures::{
         Picture,
-        sample::{LEAST, picture},
+        tests::{LEAST, picture},
     },
 };
 

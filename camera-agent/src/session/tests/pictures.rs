@@ -5,7 +5,7 @@ use oriel_proto::ImageClass;
 use super::*;
 use crate::pictures::{
     Picture,
-    sample::{LEAST, picture},
+    tests::{LEAST, picture},
 };
 
 impl Gateway {

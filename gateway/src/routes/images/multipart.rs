@@ -11,12 +11,14 @@ use crate::clock;
 #[derive(Clone, Debug)]
 pub struct Boundary(String);
 
-impl Boundary {
+impl Default for Boundary {
     /// Another one than ever before.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self(RequestId::new().to_string())
     }
+}
 
+impl Boundary {
     /// The media type of a body with these boundaries.
     pub(super) fn media_type(&self, kind: &str) -> String {
         format!("multipart/{kind}; boundary={}", self.0)
