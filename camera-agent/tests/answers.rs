@@ -223,7 +223,7 @@ async fn what_it_cannot_do_it_says() {
     let mut peer = gateway.agent().await;
     let id = peer.ask("yard", all()).await;
     assert_eq!(peer.failure(id).await, FailureCode::UnknownCamera);
-    let id = peer.ask("porch", Call::Snapshot(SnapshotCall { class: ImageClass::Main })).await;
+    let id = peer.ask("porch", Call::Snapshot(SnapshotCall { class: ImageClass::from("thermal") })).await;
     assert_eq!(peer.failure(id).await, FailureCode::Unsupported);
 }
 

@@ -27,6 +27,8 @@ fn what_is_not_said_has_a_default() {
     config.check().unwrap();
     let camera = &config.cameras[0];
     assert_eq!((camera.spool_bytes, camera.retention.as_secs()), (256 << 20, 14 * 86_400));
+    assert_eq!((camera.preview_bytes, camera.main_bytes, camera.uplink), (256 << 20, 1 << 30, None));
+    assert_eq!(camera.images_retention.as_secs(), 7 * 86_400);
     assert_eq!(config.gateways[0].url.as_str(), "https://gateway.example/");
 }
 
@@ -45,6 +47,15 @@ fn a_wrong_value_is_named_with_its_option() {
         ("2w", "2 fortnights", "retention = \"2 fortnights\""),
         ("\"porch\"", "\"Porch\"", "\"Porch\" is not a camera id"),
         ("500", "0", "camera porch: source.interval_ms = 0"),
+        ("retention", "images_retention = \"2 months\"\nretention", "images_retention = \"2 months\""),
+        ("retention", "images_retention = \"0d\"\nretention", "camera porch: images_retention = 0"),
+        (
+            "retention",
+            "preview_bytes = 65535\nretention",
+            "camera porch: preview_bytes = 65535: at least 65536",
+        ),
+        ("retention", "main_bytes = 1\nretention", "camera porch: main_bytes = 1: at least"),
+        ("retention", "uplink = 1023\nretention", "camera porch: uplink = 1023: at least 1024"),
         ("wss://gateway.example", "gateway.example", "with its scheme"),
         ("wss://gateway.example", "http://gateway.example", "plain text"),
         ("wss://gateway.example", "https://me:pw@gateway.example", "user name"),

@@ -98,3 +98,30 @@ impl Drop for Viewer<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use oriel_proto::{ImageClass, Timestamp};
+
+    use super::*;
+    use crate::pictures::sample::{LEAST, picture};
+
+    #[test]
+    fn without_a_viewer_no_picture_is_held() {
+        let stage = Stage::default();
+        let show = || {
+            let jpeg = picture(LEAST, 0);
+            stage.show(Picture { class: ImageClass::Main, at: Timestamp::default(), jpeg });
+        };
+        show();
+        assert!(stage.newest.borrow().is_none());
+        let viewers = [stage.watch(1.0), stage.watch(1.0)];
+        show();
+        assert!(viewers.iter().all(|viewer| viewer.newest.borrow().is_some()));
+        let [first, last] = viewers;
+        drop(first);
+        assert!(stage.newest.borrow().is_some() && *stage.wanted().borrow() == 1.0);
+        drop(last);
+        assert!(stage.newest.borrow().is_none() && *stage.wanted().borrow() == 0.0);
+    }
+}

@@ -1,5 +1,7 @@
 //! Promises of a session, with a socket in memory and a clock that is moved.
 
+mod pictures;
+
 use std::{
     pin::Pin,
     task::{Context, Poll},
