@@ -8,7 +8,7 @@ mod simulator;
 mod snapshot;
 mod sorting;
 #[cfg(test)]
-mod stand;
+mod tests;
 
 use std::time::Duration;
 

@@ -42,7 +42,7 @@ const OWNERS: [(&str, &[&str]); 6] = [
         "tokio_tungstenite",
         &["camera-agent/src/connect", "gateway/src/link", "bench/src/fleet", "bench/src/timeouts"],
     ),
-    ("reqwest", &["gateway/src/client", "camera-agent/src/enroll"]),
+    ("reqwest", &["gateway/src/client", "camera-agent/src/enroll", "camera-agent/src/source/snapshot"]),
 ];
 
 /// Where the gateway may know HTTP.

@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     config::SourceConfig,
     ring::Row,
-    source::stand::{Stand, picture, soon},
+    source::tests::stand::{Stand, picture, soon},
 };
 
 const PREVIEW: ImageClass = ImageClass::Preview;

@@ -1,6 +1,6 @@
 //! Promises of the simulated source.
 
-use std::{collections::HashSet, path::Path};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 use oriel_picture::blocks::Blocks;
 use oriel_proto::{call::ImageMatch, frame::SourceState};
@@ -10,7 +10,7 @@ use crate::{
     config::SourceConfig,
     source::{
         self,
-        stand::{Stand, at_noon, soon},
+        tests::stand::{Stand, at_noon, soon},
     },
 };
 
@@ -127,4 +127,38 @@ async fn a_camera_without_pictures_draws_none() {
     assert_eq!(stand.camera.offers.classes, []);
     assert!(stand.events().await.iter().all(|event| event.image_at.is_none()));
     assert_eq!(stand.camera.pictures.bytes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_moves_in_kept_pictures_is_written_down_with_the_picture_that_shows_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let simulator = SimulatorConfig { seed: Some(3), main_ms: 0, ..SimulatorConfig::default() };
+    let source = SourceConfig::Simulator(simulator);
+    let config = CameraConfig { source, motion: true, ..CameraConfig::simulated("porch".parse().unwrap()) };
+    let began = Instant::now();
+    let clock = Arc::new(move || at_noon()().after(began.elapsed()));
+    let mut stand = Stand::of(dir.path(), config, clock).await;
+    stand.start();
+    let mut viewer = stand.camera.pictures.watch(&ImageClass::Preview, 0.001).unwrap();
+    let events = loop {
+        soon(viewer.wait()).await;
+        drop(viewer.newest());
+        let events = stand.events().await;
+        if events.iter().any(|event| event.kind == Kind::MotionEnded) {
+            break events;
+        }
+    };
+    let found = |state: &str| events.iter().find(|event| event.data.get("state").is_some_and(|s| s == state));
+    let (start, end) = (found("start").unwrap(), found("end").unwrap());
+    assert_eq!((&start.kind, &end.kind), (&Kind::Motion, &Kind::MotionEnded));
+    let ring = stand.camera.pictures.ring(&ImageClass::Preview).unwrap();
+    for event in [start, end] {
+        assert!(ring.find(&ImageMatch::Exact, event.image_at.unwrap()).await.unwrap().is_some());
+        assert!(
+            event.data["score"].as_u64() > Some(0) && event.data["area"].as_f64() > Some(0.0),
+            "{event:?}"
+        );
+    }
+    drop(viewer);
+    stand.stop().await;
 }

@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     backoff::Ending,
     config::SourceConfig,
-    source::stand::{Stand, picture, soon},
+    source::tests::stand::{Stand, picture, soon},
 };
 
 /// A camera that gives prepared answers, one for each request on however many connections.

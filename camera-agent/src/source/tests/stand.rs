@@ -25,17 +25,17 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits for `event`, but not for ever.
-pub(super) async fn soon<T>(event: impl Future<Output = T>) -> T {
+pub(in crate::source) async fn soon<T>(event: impl Future<Output = T>) -> T {
     timeout(PATIENCE, event).await.unwrap()
 }
 
 /// Noon of some day, for ever.
-pub(super) fn at_noon() -> Clock {
+pub(in crate::source) fn at_noon() -> Clock {
     Arc::new(|| Timestamp::from_millis(1_767_268_800_000))
 }
 
 /// A picture, unlike those of other numbers.
-pub(super) fn picture(number: u64) -> Vec<u8> {
+pub(in crate::source) fn picture(number: u64) -> Vec<u8> {
     let story = Story::new(1, Duration::from_secs(3_600));
     let at = Timestamp::from_millis(number.cast_signed() * 1_000);
     Studio::new(1, format!("{number}"), story, 0)
@@ -45,35 +45,39 @@ pub(super) fn picture(number: u64) -> Vec<u8> {
 }
 
 /// A camera whose source can be started.
-pub(super) struct Stand {
-    pub(super) camera: Camera,
+pub(in crate::source) struct Stand {
+    pub(in crate::source) camera: Camera,
     bell: watch::Receiver<()>,
     running: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
 impl Stand {
     /// A camera with its state in this folder and the clock of the system.
-    pub(super) async fn new(state: &Path, source: SourceConfig) -> Self {
+    pub(in crate::source) async fn new(state: &Path, source: SourceConfig) -> Self {
         Self::with_clock(state, source, system_clock()).await
     }
 
-    pub(super) async fn with_clock(state: &Path, source: SourceConfig, clock: Clock) -> Self {
-        let state = State::open(state).await.unwrap();
+    pub(in crate::source) async fn with_clock(state: &Path, source: SourceConfig, clock: Clock) -> Self {
         let config = CameraConfig { source, ..CameraConfig::simulated("porch".parse().unwrap()) };
+        Self::of(state, config, clock).await
+    }
+
+    pub(in crate::source) async fn of(state: &Path, config: CameraConfig, clock: Clock) -> Self {
+        let state = State::open(state).await.unwrap();
         let (bell_tx, bell) = watch::channel(());
         let camera = Camera::open(config, &state, clock, bell_tx).await.unwrap();
         Self { camera, bell, running: None }
     }
 
     /// Starts its source.
-    pub(super) fn start(&mut self) {
+    pub(in crate::source) fn start(&mut self) {
         let stop = CancellationToken::new();
         let task = tokio::spawn(source::run(self.camera.clone(), stop.clone()));
         self.running = Some((stop, task));
     }
 
     /// Stops its source and waits until it has.
-    pub(super) async fn stop(mut self) -> Camera {
+    pub(in crate::source) async fn stop(mut self) -> Camera {
         let (stop, task) = self.running.take().unwrap();
         stop.cancel();
         soon(task).await.unwrap();
@@ -81,7 +85,7 @@ impl Stand {
     }
 
     /// Waits until the source is as said; gives why.
-    pub(super) async fn is(&mut self, state: SourceState) -> Option<String> {
+    pub(in crate::source) async fn is(&mut self, state: SourceState) -> Option<String> {
         soon(async {
             while self.camera.source().state != state {
                 self.bell.changed().await.unwrap();
@@ -92,7 +96,7 @@ impl Stand {
     }
 
     /// Waits until so many pictures are kept; gives them, oldest first.
-    pub(super) async fn has(&self, class: ImageClass, count: usize) -> Vec<Row> {
+    pub(in crate::source) async fn has(&self, class: ImageClass, count: usize) -> Vec<Row> {
         // Whatever is kept is shown to whoever watches, after it is in the ring.
         let mut viewer = self.camera.pictures.watch(&class, 0.001).unwrap();
         soon(async {
@@ -109,16 +113,16 @@ impl Stand {
         .await
     }
 
-    pub(super) async fn rows(&self, class: ImageClass) -> Vec<Row> {
+    pub(in crate::source) async fn rows(&self, class: ImageClass) -> Vec<Row> {
         let all = Span::new(None, None, &Order::Asc);
         self.camera.pictures.ring(&class).unwrap().page(&all, 1_000).await.unwrap()
     }
 
-    pub(super) async fn read(&self, class: ImageClass, row: Row) -> Vec<u8> {
+    pub(in crate::source) async fn read(&self, class: ImageClass, row: Row) -> Vec<u8> {
         self.camera.pictures.ring(&class).unwrap().read(row).await.unwrap().unwrap().to_vec()
     }
 
-    pub(super) async fn events(&self) -> Vec<Event> {
+    pub(in crate::source) async fn events(&self) -> Vec<Event> {
         let mut query = self.camera.spool.query(EventsCall::all(Order::Asc)).await.unwrap();
         let mut events = Vec::new();
         loop {
