@@ -9,8 +9,9 @@
 //! - `foreign`: what a gateway says, made fit for people.
 //! - [`backoff`]: how long until the next try.
 //! - `session`: one connection from Hello to close; `jobs`: the questions being answered on it.
-//! - `camera`: a served camera; `spool`: its log on disk; `source`: what fills it.
+//! - `camera`: a served camera; `spool`: its log on disk; `source`: what fills it, and takes its pictures.
 //! - `pictures`: its pictures between the source and whoever asks; `ring`: those on disk.
+//! - `motion`: what moves in its pictures, as events.
 //! - `precedence`: single questions go before live pictures.
 //! - `disk`: where work runs that waits for the disk.
 //!

@@ -3,7 +3,12 @@
 mod beat;
 mod demand;
 mod feed;
+mod folder;
 mod simulator;
+mod snapshot;
+mod sorting;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -14,17 +19,26 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{feed::Feed, simulator::Simulator};
+use self::{
+    feed::Feed,
+    folder::{Folder, FolderError},
+    simulator::Simulator,
+    snapshot::{SnapshotError, Snapshots},
+};
 use crate::{
     backoff::{Backoff, Ending},
     camera::Camera,
     config::SourceConfig,
     motion,
+    ring::RingError,
     spool::SpoolError,
 };
 
 /// How often logs and rings are looked through for what is past its time.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
+
+/// The longest that nobody looks whether a folder that was missing is there again.
+const FOLDER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why a source stopped.
 #[derive(Debug, thiserror::Error)]
@@ -35,14 +49,27 @@ pub enum SourceError {
     /// A simulated picture cannot be drawn.
     #[error("the picture cannot be drawn: {0}")]
     Draw(String),
+    /// A camera gives no picture.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A folder cannot be looked through.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Its pictures cannot be kept.
+    #[error(transparent)]
+    Ring(#[from] RingError),
 }
 
 impl SourceError {
-    /// What the backoff makes of it.
-    const fn ending(&self) -> Ending {
-        match self {
-            Self::Spool(_) | Self::Draw(_) => Ending::Broken,
-        }
+    /// How long to wait before the source runs again, after it ran for `lived`.
+    fn wait(&self, backoff: &mut Backoff, lived: Duration) -> Duration {
+        let ending = match self {
+            Self::Snapshot(e) => e.ending(),
+            _ => Ending::Broken,
+        };
+        let wait = backoff.after(ending, lived, rand::random());
+        // To look whether a folder is there again disturbs nobody.
+        if matches!(self, Self::Folder(_)) { wait.min(FOLDER_WITHIN) } else { wait }
     }
 }
 
@@ -76,7 +103,8 @@ pub(crate) async fn run(camera: Camera, stop: CancellationToken) {
             SourceConfig::Simulator(config) => {
                 supervise(Simulator::new(config, &camera.config), &feed).await;
             }
-            _ => std::future::pending().await,
+            SourceConfig::Snapshot(config) => supervise(Snapshots::new(config), &feed).await,
+            SourceConfig::Folder(config) => supervise(Folder::new(config), &feed).await,
         }
     };
     tokio::select! {
@@ -98,7 +126,7 @@ async fn supervise(mut source: impl Source, feed: &Feed) {
         let why = error.to_string();
         camera.set_source(SourceState::Failing, Some(why.clone()));
         tokio::select! {
-            () = sleep(backoff.after(error.ending(), started.elapsed(), rand::random())) => {}
+            () = sleep(error.wait(&mut backoff, started.elapsed())) => {}
             () = refuse(camera, &why) => {}
         }
     }

@@ -9,7 +9,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::{Agent, Peer, TestGateway, camera, config};
+use camera_agent::config::CameraConfig;
+use common::{Agent, Peer, TestGateway, config};
 use oriel_proto::{
     AgentFrame, Body, Call, FailureCode, GatewayFrame, ImageClass, ImageInfo, Items, RequestId, Timestamp,
     Trailer,
@@ -28,6 +29,12 @@ const GRAY: &[u8] = include_bytes!("common/picture.jpg");
 fn picture(more: usize, mark: u8) -> Vec<u8> {
     let length = u16::try_from(more + 2).unwrap().to_be_bytes();
     [&GRAY[..2], &[0xff, 0xfe], &length, &vec![mark; more], &GRAY[2..]].concat()
+}
+
+/// A camera that takes no picture beside those that lie there: at its address nobody listens.
+fn away() -> CameraConfig {
+    let source = toml::from_str("type = \"snapshot\"\nurl = \"http://127.0.0.1:0/\"").unwrap();
+    CameraConfig { source, ..CameraConfig::simulated("porch".parse().unwrap()) }
 }
 
 /// A state folder in which pictures lie that an agent kept before.
@@ -70,7 +77,7 @@ impl Kept {
     /// An agent that finds them.
     async fn agent(&self) -> (Agent, Peer) {
         let gateway = TestGateway::listen().await;
-        let agent = Agent::start(config(self.dir.path(), &gateway, vec![camera("porch", 0)]));
+        let agent = Agent::start(config(self.dir.path(), &gateway, vec![away()]));
         (agent, gateway.agent().await)
     }
 }
@@ -139,7 +146,7 @@ async fn refused(peer: &mut Peer, call: Call) -> FailureCode {
 #[tokio::test]
 async fn a_camera_with_pictures_says_so() {
     let (dir, gateway) = (tempfile::tempdir().unwrap(), TestGateway::listen().await);
-    let _agent = Agent::start(config(dir.path(), &gateway, vec![camera("porch", 0)]));
+    let _agent = Agent::start(config(dir.path(), &gateway, vec![away()]));
     let (mut peer, _) = gateway.greet(Limits::default(), vec![]).await;
     let announced = peer.find(|frame| match frame {
         AgentFrame::Camera(camera) => Some(camera),
@@ -233,7 +240,7 @@ async fn a_camera_whose_pictures_cannot_be_read_serves_its_log_and_says_why() {
     fs::create_dir_all(dir.path().join("images/porch")).unwrap();
     let folder: &Path = &dir.path().join("images/porch/preview");
     fs::write(folder, "in the way").unwrap();
-    let _agent = Agent::start(config(dir.path(), &gateway, vec![camera("porch", 9)]));
+    let _agent = Agent::start(config(dir.path(), &gateway, vec![away()]));
     let mut peer = gateway.agent().await;
     let id = peer.ask("porch", Call::Images(images(Order::Asc))).await;
     assert_eq!(peer.failure(id).await, FailureCode::Internal);

@@ -300,7 +300,12 @@ async fn the_numbers_of_a_real_camera_are_those_of_its_list_whether_it_uploads_i
     let mut list = GatewayConfig::new(format!("http://{}", gateway.address).parse().unwrap());
     list.code = Some(made["code"].as_str().unwrap().into());
     let simulated = |id: &str, upload| {
-        let source = SourceConfig::Simulator(SimulatorConfig { backfill: 500, ..SimulatorConfig::default() });
+        let source = SourceConfig::Simulator(SimulatorConfig {
+            backfill: 500,
+            preview_ms: 0,
+            main_ms: 0,
+            ..SimulatorConfig::default()
+        });
         CameraConfig { upload, source, ..CameraConfig::simulated(id.parse().unwrap()) }
     };
     let cameras = vec![simulated("porch", Upload::Live), simulated("yard", Upload::OnDemand)];

@@ -293,7 +293,12 @@ async fn a_real_cameras_events_reach_the_store_by_themselves_and_stay_when_it_le
     let mut list = GatewayConfig::new(format!("http://{}", gateway.address).parse().unwrap());
     list.code = Some(made["code"].as_str().unwrap().into());
     let mut camera = CameraConfig::simulated(porch());
-    camera.source = SourceConfig::Simulator(SimulatorConfig { backfill: 500, ..SimulatorConfig::default() });
+    camera.source = SourceConfig::Simulator(SimulatorConfig {
+        backfill: 500,
+        preview_ms: 0,
+        main_ms: 0,
+        ..SimulatorConfig::default()
+    });
     let config = Config { state: state.path().to_owned(), gateways: vec![list], cameras: vec![camera] };
     let stop = CancellationToken::new();
     let stopping = stop.clone();

@@ -140,13 +140,13 @@ impl Programs {
     }
 }
 
-/// A camera whose log is long and grows by an event a minute.
+/// A camera without pictures whose log is long and grows by an event a minute.
 fn agent_config(url: &str, code: &Path, events: u32) -> String {
     let code = code.display();
     format!(
         "state = \"state\"\n\
          [[gateway]]\nurl = \"{url}\"\ninsecure = true\ncode_file = \"{code}\"\n\
          [[camera]]\nid = \"{CAMERA}\"\n\
-         source = {{ type = \"simulator\", interval_ms = 60000, seed = 1, backfill = {events} }}\n"
+         source = {{ type = \"simulator\", interval_ms = 60000, seed = 1, backfill = {events}, preview_ms = 0, main_ms = 0 }}\n"
     )
 }

@@ -95,3 +95,88 @@ fn a_relative_state_lies_beside_the_file_wherever_the_program_is_started() {
     std::fs::write(&file, format!("state = \"/var/lib/kept\"\n{GOOD}")).unwrap();
     assert_eq!(Config::read(&file).unwrap().state, Path::new("/var/lib/kept"));
 }
+
+const SNAPSHOT: &str =
+    r#"{ type = "snapshot", url = "http://192.168.1.64/still.jpg", user = "me", password = "hush" }"#;
+
+const FOLDER: &str = r#"{ type = "folder", path = "/srv/porch" }"#;
+
+/// A configuration with this source.
+fn with_source(source: &str) -> String {
+    GOOD.replace(r#"{ type = "simulator", interval_ms = 500 }"#, source)
+}
+
+#[test]
+fn each_source_says_what_it_gives() {
+    let both = vec![oriel_proto::ImageClass::Preview, oriel_proto::ImageClass::Main];
+    let main = vec![oriel_proto::ImageClass::Main];
+    for (source, kind, classes, takes) in [
+        (r#"{ type = "simulator" }"#, "simulator", both.clone(), true),
+        (r#"{ type = "simulator", preview_ms = 0 }"#, "simulator", main.clone(), true),
+        (r#"{ type = "simulator", preview_ms = 0, main_ms = 0 }"#, "simulator", vec![], false),
+        (SNAPSHOT, "snapshot", both.clone(), true),
+        (&SNAPSHOT.replace("user", r#"class = "main", user"#), "snapshot", main.clone(), true),
+        (FOLDER, "folder", both, false),
+        (&FOLDER.replace("path", r#"class = "main", path"#), "folder", main, false),
+    ] {
+        let config = Config::from_toml(&with_source(source)).unwrap();
+        config.check().unwrap();
+        let source = &config.cameras[0].source;
+        let offers = source.offers();
+        assert_eq!((source.to_string().as_str(), &offers.classes, offers.snapshot), (kind, &classes, takes));
+        assert_eq!(offers.live, !classes.is_empty());
+    }
+}
+
+#[test]
+fn a_source_that_makes_no_sense_is_refused_in_words_without_a_secret() {
+    for (source, from, to, words) in [
+        (SNAPSHOT, "http:", "ftp:", "expected http:// or https://"),
+        (SNAPSHOT, "192.168", "me:hush@192.168", "give user and password"),
+        (SNAPSHOT, "user = \"me\", ", "", "source.password = …: it needs user"),
+        (SNAPSHOT, ", password = \"hush\"", "", "source.user = me: it needs password"),
+        (SNAPSHOT, "password", "password_file = \"x\", password", "there is a password too"),
+        (SNAPSHOT, "user", "ca = \"ca.pem\", user", "does not use TLS"),
+        (SNAPSHOT, "user", "interval_ms = 99, user", "source.interval_ms = 99: at least 100"),
+        (SNAPSHOT, "user", "timeout_ms = 60001, user", "expected 100 to 60000"),
+        (SNAPSHOT, "user", "class = \"thermal\", user", "expected \"preview\" or \"main\""),
+        (SNAPSHOT, "user", "passwort = \"hush\", user", "did you mean `password`?"),
+        (FOLDER, "/srv/porch", "", "expected a folder"),
+        (FOLDER, "path", "depth = 9, path", "source.depth = 9: at most 8"),
+        (FOLDER, "path", "time_zone = \"Europe/Nowhere\", path", "source.time_zone = Europe/Nowhere"),
+        (FOLDER, "path", "times = \"exif\", path", "line"),
+        (r#"{ type = "simulator", main_ms = 39 }"#, "39", "39", "at least 40, or 0 for none"),
+        (r#"{ type = "simulators" }"#, "simulators", "simulators", "did you mean `simulator`?"),
+    ] {
+        let why = refused(&with_source(&source.replacen(from, to, 1)));
+        assert!(why.contains(words), "{why}");
+        assert!(!why.contains("hush"), "{why}");
+    }
+    let debug = format!("{:?}", Config::from_toml(&with_source(SNAPSHOT)).unwrap());
+    assert!(!debug.contains("hush"), "{debug}");
+}
+
+#[test]
+fn every_camera_of_the_guide_is_a_good_configuration() {
+    let guides = [
+        include_str!("../../../docs/guide/cameras.md"),
+        include_str!("../../../docs/guide/configuration.md"),
+    ];
+    let blocks = guides.iter().flat_map(|guide| guide.split("```toml\n").skip(1));
+    let blocks: Vec<_> = blocks.map(|block| block.split("```").next().unwrap()).collect();
+    let gateway = "[[gateway]]\nurl = \"https://gateway.example\"\n";
+    let mut seen = 0;
+    for block in blocks {
+        let text = if block.starts_with("[[camera]]") || block.starts_with("state =") {
+            block.to_owned()
+        } else if block.starts_with("[camera.source]") {
+            format!("[[camera]]\nid = \"porch\"\n{block}")
+        } else {
+            continue;
+        };
+        let text = if text.contains("[[gateway]]") { text } else { format!("{gateway}{text}") };
+        Config::from_toml(&text).and_then(|config| config.check().map_err(|e| e.to_string())).unwrap();
+        seen += 1;
+    }
+    assert_eq!(seen, 7);
+}

@@ -43,6 +43,14 @@ pub(crate) fn trust(ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
     Ok(Arc::new(config))
 }
 
+/// Trusts nobody, for a client that speaks no TLS.
+pub(crate) fn nobody() -> Result<ClientConfig, TlsError> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Platform)?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
 /// The process' provider when it has one, else ring.
 fn provider() -> Arc<CryptoProvider> {
     CryptoProvider::get_default()
@@ -94,7 +102,7 @@ fn certificate(host: &str, error: &RustlsError) -> String {
     let RustlsError::InvalidCertificate(why) = error else { return format!("no TLS with {host}: {error}") };
     let why = match why {
         C::UnknownIssuer | C::BadSignature => {
-            "is signed by an authority that is not trusted here; for a gateway's own authority give its file as ca (--ca)"
+            "is signed by an authority that is not trusted here; for an authority of your own give its file as ca (--ca)"
         }
         C::Expired | C::ExpiredContext { .. } => "has expired (or this device's clock is wrong)",
         C::NotValidYet | C::NotValidYetContext { .. } => "is not valid yet (or this device's clock is wrong)",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// Something that is due at each multiple of a period; what was missed is left out.
 #[derive(Clone, Debug)]
@@ -34,6 +34,14 @@ impl Beat {
         let number = u64::try_from(passed).unwrap_or(u64::MAX);
         self.next = number.saturating_add(1);
         Some(number)
+    }
+}
+
+/// Waits until it is time; for ever when that never is.
+pub(super) async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

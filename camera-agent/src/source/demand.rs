@@ -23,7 +23,7 @@ struct Watched {
     class: ImageClass,
     wanted: watch::Receiver<f32>,
     /// When its last picture was due.
-    last: Option<Instant>,
+    last: Instant,
 }
 
 impl Demand {
@@ -31,7 +31,7 @@ impl Demand {
     pub(super) fn of(camera: &Camera) -> Self {
         let series = camera.offers.classes.iter().map(|class| {
             let wanted = camera.pictures.wanted(class);
-            Watched { class: class.clone(), wanted, last: None }
+            Watched { class: class.clone(), wanted, last: Instant::now() }
         });
         Self { series: series.collect() }
     }
@@ -47,7 +47,7 @@ impl Demand {
         for series in &mut self.series {
             if let Some(at) = series.at().filter(|at| *at <= now) {
                 // In time with what was asked for; after a break at once.
-                series.last = Some(if now - at < Duration::from_millis(500) { at } else { now });
+                series.last = if now - at < Duration::from_millis(500) { at } else { now };
                 due.push(series.class.clone());
             }
         }
@@ -73,6 +73,6 @@ impl Watched {
         }
         // Less than one picture an hour is one.
         let apart = Duration::from_secs_f32(1.0 / wanted.clamp(1.0 / 3_600.0, MOST));
-        Some(self.last.map_or_else(Instant::now, |last| last + apart))
+        Some(self.last + apart)
     }
 }

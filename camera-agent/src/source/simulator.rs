@@ -7,10 +7,15 @@ use std::time::Duration;
 
 use oriel_picture::story::{Entry, Story, ZONES};
 use oriel_proto::{CameraId, ImageClass, Kind, Severity, Timestamp, event::Data};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use self::artist::Artist;
-use super::{Source, SourceError, beat::Beat, demand::Demand, feed::Feed};
+use super::{
+    Source, SourceError,
+    beat::{Beat, until},
+    demand::Demand,
+    feed::Feed,
+};
 use crate::{
     config::{CameraConfig, SimulatorConfig},
     pictures::{Asked, Picture},
@@ -165,13 +170,6 @@ impl Due {
     fn next(&self) -> Option<Instant> {
         let beats = [&self.entries, &self.previews, &self.mains];
         beats.into_iter().filter_map(Beat::at).chain(self.demand.at()).min()
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -99,6 +99,17 @@ impl Device {
         fs::write(file, before.replace(from, to)).unwrap();
     }
 
+    /// Gives it these cameras, each with its source, instead of those it was enrolled with.
+    pub(crate) fn set_cameras(&self, cameras: &[(&str, &str)]) {
+        let file = self.path("agent.toml");
+        let mut text = fs::read_to_string(&file).unwrap();
+        text.truncate(text.find("[[camera]]").unwrap());
+        for (id, source) in cameras {
+            text += &format!("[[camera]]\nid = {id:?}\nsource = {source}\n");
+        }
+        fs::write(file, text).unwrap();
+    }
+
     /// Lets its cameras write twenty events a second, after `backfill` of the past.
     pub(crate) fn write_fast(&self, backfill: u32) {
         self.configure("interval_ms = 10000", &format!("interval_ms = 50, backfill = {backfill}"));

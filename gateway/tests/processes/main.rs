@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "what these helpers cannot do fails the test")]
 
 mod authority;
+mod cameras;
 mod clones;
 mod codes;
+mod counterparts;
 mod demo;
 mod device;
 mod files;

@@ -300,8 +300,13 @@ impl World {
             Ok(gateway)
         };
         let camera = |(id, backfill): (CameraId, u64)| {
-            let simulator =
-                SimulatorConfig { backfill, interval_ms: EVENT_EVERY_MS, ..SimulatorConfig::default() };
+            let simulator = SimulatorConfig {
+                backfill,
+                interval_ms: EVENT_EVERY_MS,
+                preview_ms: 0,
+                main_ms: 0,
+                ..SimulatorConfig::default()
+            };
             CameraConfig { source: SourceConfig::Simulator(simulator), ..CameraConfig::simulated(id) }
         };
         Ok(camera_agent::Config {

@@ -43,7 +43,7 @@ const OWNERS: [(&str, &[&str]); 7] = [
         &["camera-agent/src/connect", "gateway/src/link", "bench/src/fleet", "bench/src/timeouts"],
     ),
     ("indicatif", &["gateway/src/command/progress"]),
-    ("reqwest", &["gateway/src/client", "camera-agent/src/enroll"]),
+    ("reqwest", &["gateway/src/client", "camera-agent/src/enroll", "camera-agent/src/source/snapshot"]),
 ];
 
 /// Where the gateway may know HTTP.

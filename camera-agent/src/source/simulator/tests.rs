@@ -1,64 +1,21 @@
 //! Promises of the simulated source.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 use oriel_picture::blocks::Blocks;
-use oriel_proto::{
-    Event,
-    call::{EventsCall, ImageMatch, Order},
-    frame::SourceState,
-};
-use tokio::sync::watch;
+use oriel_proto::{call::ImageMatch, frame::SourceState};
 
 use super::*;
 use crate::{
-    camera::Camera,
     config::SourceConfig,
-    ring::{Row, Span},
-    source,
-    spool::{Clock, system_clock},
-    state::State,
+    source::{
+        self,
+        tests::stand::{Stand, at_noon, soon},
+    },
 };
 
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A camera whose agent runs nothing else.
-struct Stand {
-    camera: Camera,
-    _dir: tempfile::TempDir,
-}
-
-impl Stand {
-    async fn new(simulator: SimulatorConfig, clock: Clock) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path()).await.unwrap();
-        let source = SourceConfig::Simulator(simulator);
-        let config = CameraConfig { source, ..CameraConfig::simulated("porch".parse().unwrap()) };
-        let camera = Camera::open(config, &state, clock, watch::Sender::new(())).await.unwrap();
-        Self { camera, _dir: dir }
-    }
-
-    async fn events(&self) -> Vec<Event> {
-        let mut query = self.camera.spool.query(EventsCall::all(Order::Asc)).await.unwrap();
-        let mut events = Vec::new();
-        loop {
-            let (page, ended) = query.page().await.unwrap();
-            events.extend(page.into_iter().map(|logged| logged.event));
-            if ended {
-                return events;
-            }
-        }
-    }
-
-    async fn rows(&self, class: ImageClass) -> Vec<Row> {
-        let all = Span::new(None, None, &Order::Asc);
-        self.camera.pictures.ring(&class).unwrap().page(&all, 1_000).await.unwrap()
-    }
-}
-
-fn at_noon() -> Clock {
-    Arc::new(|| Timestamp::from_millis(1_767_268_800_000))
+async fn stand(dir: &Path, simulator: SimulatorConfig) -> Stand {
+    Stand::with_clock(dir, SourceConfig::Simulator(simulator), at_noon()).await
 }
 
 #[test]
@@ -72,8 +29,9 @@ fn the_words_are_those_of_the_field() {
 
 #[tokio::test]
 async fn events_of_the_past_are_one_interval_apart() {
+    let dir = tempfile::tempdir().unwrap();
     let simulator = SimulatorConfig { interval_ms: 500, backfill: 2_500, ..SimulatorConfig::default() };
-    let stand = Stand::new(simulator, at_noon()).await;
+    let stand = stand(dir.path(), simulator).await;
     source::prepare(&stand.camera).await.unwrap();
     let times: Vec<_> = stand.events().await.into_iter().map(|event| event.at).collect();
     assert_eq!(times.len(), 2_500);
@@ -82,7 +40,8 @@ async fn events_of_the_past_are_one_interval_apart() {
 
 #[tokio::test]
 async fn the_last_minute_of_the_past_has_pictures_and_its_events_name_theirs() {
-    let stand = Stand::new(SimulatorConfig { backfill: 20, ..SimulatorConfig::default() }, at_noon()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let stand = stand(dir.path(), SimulatorConfig { backfill: 20, ..SimulatorConfig::default() }).await;
     source::prepare(&stand.camera).await.unwrap();
     let previews = stand.rows(ImageClass::Preview).await;
     assert_eq!(previews.len(), 30);
@@ -111,35 +70,34 @@ async fn a_past_of_any_pace_has_at_most_sixty_pictures() {
 
 #[tokio::test]
 async fn a_running_camera_begins_with_an_event_and_a_picture_that_shows_it() {
+    let dir = tempfile::tempdir().unwrap();
     let config = SimulatorConfig { seed: Some(3), interval_ms: 3_600_000, ..SimulatorConfig::default() };
     let first = Story::new(3, Duration::from_secs(3_600)).entry(0);
     assert!(matches!(first, Entry::Motion { .. }), "{first:?}");
-    let stand = Stand::new(config, system_clock()).await;
-    let stop = tokio_util::sync::CancellationToken::new();
-    let running = tokio::spawn(source::run(stand.camera.clone(), stop.clone()));
-    let asked = tokio::time::timeout(PATIENCE, async {
+    let mut stand = stand(dir.path(), config).await;
+    stand.start();
+    let taken = soon(async {
         // The first picture and its event are written before anybody is answered.
         let taken = stand.camera.pictures.take(&ImageClass::Main).done().await.unwrap();
         stand.camera.pictures.take(&ImageClass::Preview).done().await.unwrap();
         taken
     });
-    let taken = asked.await.unwrap();
+    let taken = taken.await;
     assert_eq!(stand.camera.source().state, SourceState::Ok);
     let events = stand.events().await;
     let ring = stand.camera.pictures.ring(&ImageClass::Preview).unwrap();
     let row = ring.find(&ImageMatch::Exact, events[0].image_at.unwrap()).await.unwrap().unwrap();
     Blocks::of(&ring.read(row).await.unwrap().unwrap()).unwrap();
     assert!(stand.rows(ImageClass::Main).await.iter().any(|row| row.at() == taken.at));
-    stop.cancel();
-    running.await.unwrap();
+    stand.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn as_many_pictures_are_shown_as_are_wanted_and_only_those_due_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
     let config = SimulatorConfig { interval_ms: 3_600_000, main_ms: 0, ..SimulatorConfig::default() };
-    let stand = Stand::new(config, at_noon()).await;
-    let stop = tokio_util::sync::CancellationToken::new();
-    let running = tokio::spawn(source::run(stand.camera.clone(), stop.clone()));
+    let mut stand = stand(dir.path(), config).await;
+    stand.start();
     let began = Instant::now();
     let mut viewer = stand.camera.pictures.watch(&ImageClass::Preview, 10.0).unwrap();
     for _ in 0..50 {
@@ -149,14 +107,14 @@ async fn as_many_pictures_are_shown_as_are_wanted_and_only_those_due_are_kept() 
     let took = began.elapsed();
     assert!((Duration::from_millis(4_000)..Duration::from_millis(6_000)).contains(&took), "{took:?}");
     drop(viewer);
-    stop.cancel();
-    running.await.unwrap();
     let kept = stand.rows(ImageClass::Preview).await.len();
     assert!((4..=8).contains(&kept), "{kept}");
+    stand.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_camera_without_pictures_draws_none() {
+    let dir = tempfile::tempdir().unwrap();
     let config = SimulatorConfig {
         interval_ms: 1_000,
         preview_ms: 0,
@@ -164,9 +122,43 @@ async fn a_camera_without_pictures_draws_none() {
         backfill: 100,
         ..SimulatorConfig::default()
     };
-    let stand = Stand::new(config, at_noon()).await;
+    let stand = stand(dir.path(), config).await;
     source::prepare(&stand.camera).await.unwrap();
     assert_eq!(stand.camera.offers.classes, []);
     assert!(stand.events().await.iter().all(|event| event.image_at.is_none()));
     assert_eq!(stand.camera.pictures.bytes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_moves_in_kept_pictures_is_written_down_with_the_picture_that_shows_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let simulator = SimulatorConfig { seed: Some(3), main_ms: 0, ..SimulatorConfig::default() };
+    let source = SourceConfig::Simulator(simulator);
+    let config = CameraConfig { source, motion: true, ..CameraConfig::simulated("porch".parse().unwrap()) };
+    let began = Instant::now();
+    let clock = Arc::new(move || at_noon()().after(began.elapsed()));
+    let mut stand = Stand::of(dir.path(), config, clock).await;
+    stand.start();
+    let mut viewer = stand.camera.pictures.watch(&ImageClass::Preview, 0.001).unwrap();
+    let events = loop {
+        soon(viewer.wait()).await;
+        drop(viewer.newest());
+        let events = stand.events().await;
+        if events.iter().any(|event| event.kind == Kind::MotionEnded) {
+            break events;
+        }
+    };
+    let found = |state: &str| events.iter().find(|event| event.data.get("state").is_some_and(|s| s == state));
+    let (start, end) = (found("start").unwrap(), found("end").unwrap());
+    assert_eq!((&start.kind, &end.kind), (&Kind::Motion, &Kind::MotionEnded));
+    let ring = stand.camera.pictures.ring(&ImageClass::Preview).unwrap();
+    for event in [start, end] {
+        assert!(ring.find(&ImageMatch::Exact, event.image_at.unwrap()).await.unwrap().is_some());
+        assert!(
+            event.data["score"].as_u64() > Some(0) && event.data["area"].as_f64() > Some(0.0),
+            "{event:?}"
+        );
+    }
+    drop(viewer);
+    stand.stop().await;
 }

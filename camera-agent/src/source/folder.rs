@@ -1,0 +1,310 @@
+//! Stills that somebody puts into a folder: a camera by FTP, or a program. Each is taken once, when it is whole, with its time.
+
+mod error;
+mod look;
+mod name;
+mod scan;
+mod shelf;
+#[cfg(test)]
+mod tests;
+mod watcher;
+
+use std::{
+    convert::Infallible,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use jiff::tz::TimeZone;
+use oriel_proto::{
+    ImageClass, Timestamp,
+    call::{ImageMatch, Order},
+};
+use tokio::time::{Instant, sleep_until};
+
+pub(crate) use self::error::FolderError;
+use self::{
+    look::{Look, look},
+    scan::{Scan, Stamp, is_hidden, scan},
+    shelf::Shelf,
+    watcher::Watcher,
+};
+use super::{Source, SourceError, feed::Feed, sorting::Sorting};
+use crate::{
+    config::{FolderConfig, Times},
+    disk::off_runtime,
+    foreign::tame,
+    pictures::Picture,
+    ring::{RingError, Span},
+};
+
+/// How long a file must not have changed to be taken, where the system does not say that it was closed.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// How long a picture that is not whole may stay so before it counts as cut off: an upload may pause.
+const GIVEN_UP: Duration = Duration::from_secs(60);
+
+/// How often the folder is looked through while the system tells of each file: what it left out is found so.
+const SELDOM: Duration = Duration::from_secs(10);
+
+/// How many times as long as looking through the folder took is the least time to the next look.
+const SHARE: u32 = 20;
+
+/// The least time between two lines in the log about files that are left alone.
+const SAID_EVERY: Duration = Duration::from_secs(10);
+
+/// How far ahead of the clock the time in a name is believed: a wrong time zone, but no wrong year.
+const AHEAD: Duration = Duration::from_secs(26 * 3_600);
+
+/// How far the time of a picture can have been moved on because others had it.
+const MOVED: Duration = Duration::from_millis(50);
+
+/// A folder that is filled by somebody.
+#[derive(Debug)]
+pub(super) struct Folder {
+    config: FolderConfig,
+    zone: TimeZone,
+    sorting: Sorting,
+    shelf: Shelf,
+    /// Whether all that lay here at the start was dealt with.
+    is_through: bool,
+    /// Whether there was more than is looked at.
+    is_cut: bool,
+    left: Left,
+}
+
+/// Files that are no pictures.
+#[derive(Debug, Default)]
+struct Left {
+    count: u64,
+    said: Option<Instant>,
+}
+
+impl Folder {
+    /// The folder that the options name.
+    pub(super) fn new(config: &FolderConfig) -> Self {
+        Self {
+            config: config.clone(),
+            // A zone that is not known is refused before.
+            zone: config.zone().unwrap_or(TimeZone::UTC),
+            sorting: Sorting::new(config.class.clone()),
+            shelf: Shelf::default(),
+            is_through: false,
+            is_cut: false,
+            left: Left::default(),
+        }
+    }
+
+    async fn feed(&mut self, feed: &Feed) -> Result<Infallible, SourceError> {
+        let mut watcher = Watcher::new(&self.config.path);
+        let again = watcher.bell();
+        loop {
+            let began = Instant::now();
+            self.look_through(&mut watcher, feed).await?;
+            let seldom = if watcher.tells() && !self.shelf.is_waiting() { SELDOM } else { SETTLED };
+            let mut next = Instant::now() + seldom.max(began.elapsed() * SHARE);
+            loop {
+                tokio::select! {
+                    path = watcher.closed() => {
+                        if self.closed(path, feed).await? {
+                            next = next.min(began + SETTLED);
+                        }
+                    }
+                    () = again.notified() => next = next.min(began + SETTLED),
+                    () = sleep_until(next) => break,
+                }
+            }
+        }
+    }
+
+    /// Takes all that is new, the oldest first.
+    async fn look_through(&mut self, watcher: &mut Watcher, feed: &Feed) -> Result<(), SourceError> {
+        let (root, depth) = (self.config.path.clone(), self.config.depth);
+        let found = off_runtime(move || scan(&root, depth)).await.ok_or(FolderError::Closing)?;
+        let Scan { folders, files, is_cut } = found.map_err(|e| self.failed(e))?;
+        watcher.watch(folders).await;
+        feed.works();
+        self.tell_if_cut(is_cut, feed);
+        self.shelf.begin_turn();
+        let waiting = files.into_iter().filter_map(|(path, stamp)| {
+            let unchanged = self.shelf.see(&path, stamp)?;
+            (unchanged >= SETTLED).then(|| (self.time(&path, stamp, feed), path, unchanged))
+        });
+        let mut waiting: Vec<_> = waiting.collect();
+        if !is_cut {
+            self.shelf.end_turn();
+        }
+        waiting.sort();
+        let oldest = if self.is_through || self.config.remove { None } else { self.oldest(feed).await? };
+        for (at, path, unchanged) in waiting {
+            if oldest.is_some_and(|oldest| at < oldest) {
+                // It was taken before the last start, and has left the ring since.
+                if let Ok(about) = path.symlink_metadata() {
+                    self.shelf.put(&path, Stamp::of(&about));
+                }
+                continue;
+            }
+            self.take(&path, unchanged >= GIVEN_UP, feed).await?;
+        }
+        self.is_through = true;
+        Ok(())
+    }
+
+    /// Takes a file that was closed or moved in; gives whether the folder must be looked through instead.
+    async fn closed(&mut self, path: PathBuf, feed: &Feed) -> Result<bool, SourceError> {
+        if is_hidden(&path) {
+            return Ok(false);
+        }
+        self.take(&path, true, feed).await
+    }
+
+    /// Takes a file if it is a picture; `is_final` when it will not grow any more. Gives whether it is a folder.
+    async fn take(&mut self, path: &Path, is_final: bool, feed: &Feed) -> Result<bool, SourceError> {
+        let owned = path.to_owned();
+        let looked = off_runtime(move || look(&owned)).await.ok_or(FolderError::Closing)?;
+        match looked {
+            Ok(Look::Picture(jpeg, stamp)) => self.keep(path, jpeg, stamp, feed).await?,
+            // It may still grow.
+            Ok(Look::Cut(_)) if !is_final => {}
+            Ok(Look::Cut(stamp)) => {
+                self.shelf.put(path, stamp);
+                self.leave(path, "the JPEG is cut off", feed);
+            }
+            Ok(Look::Foreign(why, stamp)) => {
+                self.shelf.put(path, stamp);
+                self.leave(path, &why, feed);
+            }
+            Ok(Look::Folder) => return Ok(true),
+            Ok(Look::Gone) => {}
+            Err(e) => {
+                if let Ok(about) = path.symlink_metadata() {
+                    self.shelf.put(path, Stamp::of(&about));
+                }
+                self.leave(path, &e.to_string(), feed);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Keeps a picture, unless it is kept already, and removes its file if that is wanted.
+    async fn keep(&mut self, path: &Path, jpeg: Bytes, stamp: Stamp, feed: &Feed) -> Result<(), SourceError> {
+        let at = self.time(path, stamp, feed);
+        let mut is_kept = self.is_kept(at, stamp.bytes, feed).await?;
+        if !is_kept {
+            for class in self.sorting.classes(at) {
+                match feed.keep(Picture { class: class.clone(), at, jpeg: jpeg.clone() }).await {
+                    Ok(at) => {
+                        self.sorting.kept(&class, at);
+                        is_kept |= is_there(&class, at, feed).await?;
+                    }
+                    Err(e @ (RingError::TooLarge { .. } | RingError::Time(_))) => {
+                        self.leave(path, &e.to_string(), feed);
+                    }
+                    // It is taken when the disk has room again.
+                    Err(e) => return Err(e.into()),
+                }
+            }
+        }
+        self.shelf.put(path, stamp);
+        if self.config.remove && is_kept {
+            self.remove(path, stamp, feed).await;
+        }
+        Ok(())
+    }
+
+    /// Removes a file that is still what was kept.
+    async fn remove(&mut self, path: &Path, stamp: Stamp, feed: &Feed) {
+        let owned = path.to_owned();
+        let removed = off_runtime(move || match owned.symlink_metadata() {
+            Ok(about) if about.is_file() && Stamp::of(&about) == stamp => std::fs::remove_file(&owned),
+            _ => Ok(()),
+        });
+        if let Some(Err(e)) = removed.await {
+            self.leave(path, &format!("it cannot be removed: {e}"), feed);
+        }
+    }
+
+    /// When the picture of a file was taken.
+    fn time(&self, path: &Path, stamp: Stamp, feed: &Feed) -> Timestamp {
+        let now = feed.camera().pictures.time();
+        let name =
+            path.file_name().and_then(|name| name.to_str()).filter(|_| self.config.times == Times::Name);
+        let named =
+            name.and_then(|name| name::time_in(name, &self.zone)).filter(|at| *at <= now.after(AHEAD));
+        let at = named.unwrap_or_else(|| Timestamp::from(stamp.changed).min(now));
+        Timestamp::from_millis(at.as_micros().div_euclid(1_000))
+    }
+
+    /// Whether a picture of this time and size is kept: it was taken before the last start, or lies here twice.
+    async fn is_kept(&self, at: Timestamp, bytes: u64, feed: &Feed) -> Result<bool, RingError> {
+        let Some(ring) = self.first_class(feed).and_then(|class| feed.camera().pictures.ring(class)) else {
+            return Ok(false);
+        };
+        let span = Span::new(Some(at), Some(at.after(MOVED)), &Order::Asc);
+        let rows = ring.page(&span, MOVED.as_millis() as usize).await?;
+        // As long as each has the time behind the one before, a picture of this time may have been moved there.
+        let moved = rows
+            .iter()
+            .enumerate()
+            .take_while(|(n, row)| row.at() == at.after(Duration::from_millis(*n as u64)));
+        Ok(moved.into_iter().any(|(_, row)| u64::from(row.bytes) == bytes))
+    }
+
+    /// The time of the oldest picture that is kept.
+    async fn oldest(&self, feed: &Feed) -> Result<Option<Timestamp>, RingError> {
+        let Some(ring) = self.first_class(feed).and_then(|class| feed.camera().pictures.ring(class)) else {
+            return Ok(None);
+        };
+        let rows = ring.page(&Span::new(None, None, &Order::Asc), 1).await?;
+        Ok(rows.first().map(|row| row.at()))
+    }
+
+    /// The series that all pictures go to.
+    fn first_class<'a>(&self, feed: &'a Feed) -> Option<&'a ImageClass> {
+        feed.camera().offers.classes.first()
+    }
+
+    /// Counts a file that is left alone, and says so; of many at once, now and then.
+    fn leave(&mut self, path: &Path, why: &str, feed: &Feed) {
+        self.left.count += 1;
+        if self.left.said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {
+            self.left.said = Some(Instant::now());
+            let (camera, file) = (feed.camera().id(), tame(&path.display().to_string()));
+            tracing::warn!(%camera, left_alone = self.left.count, "{file} is left alone: {}", tame(why));
+        }
+    }
+
+    /// Says once that the folder holds more than is looked at.
+    fn tell_if_cut(&mut self, is_cut: bool, feed: &Feed) {
+        if is_cut && !self.is_cut {
+            let folder = self.config.path.display();
+            tracing::warn!(camera = %feed.camera().id(), "{folder} holds more files than are looked at; remove some");
+        }
+        self.is_cut = is_cut;
+    }
+
+    fn failed(&self, error: io::Error) -> FolderError {
+        let path = self.config.path.clone();
+        match error.kind() {
+            io::ErrorKind::NotFound => FolderError::Missing(path),
+            _ => FolderError::Unreadable { path, source: error },
+        }
+    }
+}
+
+/// Whether a ring holds a picture of exactly this time.
+async fn is_there(class: &ImageClass, at: Timestamp, feed: &Feed) -> Result<bool, RingError> {
+    match feed.camera().pictures.ring(class) {
+        Some(ring) => Ok(ring.find(&ImageMatch::Exact, at).await?.is_some()),
+        None => Ok(false),
+    }
+}
+
+impl Source for Folder {
+    async fn run(&mut self, feed: &Feed) -> SourceError {
+        let Err(e) = self.feed(feed).await;
+        e
+    }
+}

@@ -1,0 +1,3 @@
+//! What the tests of all sources share.
+
+pub(super) mod stand;
