@@ -110,6 +110,11 @@ pub fn format(time: Timestamp) -> String {
     Rfc3339(time).to_string()
 }
 
+/// A time in UTC as the names of pictures have it: `20261122081530.123`; one outside the calendar is held at the nearest.
+pub fn compact(time: Timestamp) -> String {
+    in_calendar(time).strftime("%Y%m%d%H%M%S.%3f").to_string()
+}
+
 /// Why a text is not a time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -248,6 +253,13 @@ mod tests {
             assert_eq!(parse(&format(time), NOW), Ok(time));
         }
         assert!(format(Timestamp::MAX).starts_with("9999-"));
+    }
+
+    #[test]
+    fn the_time_in_a_name_reads_back() {
+        let time = Timestamp::from_millis(1_700_000_000_023);
+        assert_eq!(compact(time), "20231114221320.023");
+        assert_eq!(parse(&compact(time), NOW), Ok(time));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! - [`facade`]: doors for clients and cameras of older systems.
 //! - [`problem`]: every failure as an HTTP answer.
 //! - [`events`]: a camera's log.
+//! - [`images`]: a camera's pictures.
 //! - [`ingest`]: what agents upload goes into the store, and is acknowledged.
 //! - [`cameras`]: the known cameras, and who is connected.
 //! - [`access`]: who is asking, and what may they see; [`store`] keeps what must survive.
@@ -46,6 +47,7 @@ pub mod csv;
 pub mod events;
 pub mod facade;
 mod hash;
+pub mod images;
 pub mod ingest;
 pub mod io;
 pub mod link;

@@ -1,0 +1,4 @@
+//! A camera's pictures.
+
+pub mod scale;
+pub mod zip;
