@@ -199,9 +199,10 @@ mod tests {
             match parts.take()? {
                 Came::Little => return Ok(()),
                 Came::End => {
-                    return Ok(if into.last() != Some(&Came::End) {
-                        into.push(Came::End)
-                    });
+                    if into.last() != Some(&Came::End) {
+                        into.push(Came::End);
+                    }
+                    return Ok(());
                 }
                 part => into.push(part),
             }

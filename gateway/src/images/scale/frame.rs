@@ -12,6 +12,9 @@ const SCANS: usize = 64;
 /// coefficients, and of samples before and after they are spread.
 const ROW_BYTES: usize = 64;
 
+/// Bytes that it keeps for every picture: tables of codes and steps.
+const TABLES: usize = 128 << 10;
+
 /// What the header of a picture says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
@@ -54,10 +57,10 @@ pub(super) fn bare(jpeg: &[u8]) -> Result<Vec<u8>, ScaleError> {
     let (mut segments, mut scans, mut needed) = (Segments::new(jpeg)?, 0, 2 + END.len());
     while let Some(segment) = segments.next()? {
         scans += usize::from(segment.marker == 0xda);
+        if scans > SCANS {
+            return Err(ScaleError::Unsupported("it has too many scans"));
+        }
         needed += if segment.is_needed() { segment.whole.len() } else { 0 };
-    }
-    if scans > SCANS {
-        return Err(ScaleError::Unsupported("it has too many scans"));
     }
     let (mut segments, mut bare) = (Segments::new(jpeg)?, Vec::with_capacity(needed));
     bare.extend_from_slice(BEGIN);
@@ -163,6 +166,16 @@ fn coded(bytes: &[u8]) -> Option<usize> {
     }
 }
 
+/// Whether the decoder gives the right colours, as compared with another one: it does where nothing has more samples in a
+/// row than the first colour, which is brightness, and where four colours have as many each. It may fail over more than two.
+fn is_decoded_well(sampling: &[(usize, usize)]) -> bool {
+    let first = sampling[0].0;
+    sampling.iter().all(|each| match sampling.len() {
+        4 => *each == (1, 1),
+        _ => matches!(each, (1 | 2, 1 | 2)) && each.0 <= first,
+    })
+}
+
 /// A frame header.
 #[derive(Clone, Copy, Debug)]
 struct Start {
@@ -199,9 +212,9 @@ impl Start {
         let mut sampling = [(0, 0); 4];
         for (each, place) in of_each.chunks_exact(3).zip(&mut sampling) {
             *place = (usize::from(each[1] >> 4), usize::from(each[1] & 15));
-            if !matches!(place, (1..=4, 1..=4)) {
-                return Err(ScaleError::Broken("a colour is sampled in a way that there is not"));
-            }
+        }
+        if !is_decoded_well(&sampling[..components]) {
+            return Err(ScaleError::Unsupported("its colours are sampled in a way that cameras do not use"));
         }
         Ok(Self { width, height, components, sampling, progressive: segment.marker == 0xc2 })
     }
@@ -214,7 +227,7 @@ impl Start {
             sampling.iter().fold((1, 1), |most, each| (most.0.max(each.0), most.1.max(each.1)));
         let units_along = usize::from(self.width).div_ceil(8 * along);
         let units = units_along * usize::from(self.height).div_ceil(8 * across);
-        let mut working = units_along * 8 * along * across * self.components * ROW_BYTES;
+        let mut working = units_along * 8 * along * across * self.components * ROW_BYTES + TABLES;
         if self.progressive || in_scan != self.components {
             working += units * sampling.iter().map(|each| each.0 * each.1 * 64 * 2).sum::<usize>();
         }

@@ -16,6 +16,9 @@ use super::{
 /// picture that was made smaller; below, blocks show.
 const QUALITY: u8 = 80;
 
+/// Bytes that the weight of a row or a column takes in the rows or columns that it becomes part of.
+const WEIGHT: usize = 64;
+
 /// What a picture is made of between its steps.
 struct Pixels {
     bytes: Vec<u8>,
@@ -58,8 +61,9 @@ pub(super) fn memory(frame: &Frame, len: usize, width: u16) -> usize {
     // Rows go first, then columns.
     let (between, small) = (usize::from(frame.width) * height * colors, width * height * colors);
     let decoding = len + frame.working + pixels;
+    let weights = (usize::from(frame.width) + usize::from(frame.height) + width + height) * WEIGHT;
     // What is encoded is in no way larger than what it is made from, but grows by doubling.
-    decoding.max(pixels + between + small).max(small * 4)
+    decoding.max(pixels + between + small + weights).max(small * 4)
 }
 
 /// A picture in another size; `frame` is what its header says.
