@@ -17,7 +17,7 @@ use std::{
 
 use bytes::Bytes;
 use oriel_proto::{
-    Call, CameraId, ImageClass, Timestamp,
+    AgentId, Call, CameraId, ImageClass, Timestamp,
     call::{ImageCall, ImageMatch, ImagesCall, SnapshotCall},
     image::ImageCount,
     limits::IMAGE_BYTES,
@@ -47,6 +47,7 @@ use crate::{
         gather::{once, whole},
         shared::{Patience, Shared},
     },
+    store::CameraRecord,
 };
 
 /// A picture whose time lies further ahead than this by its device's own clock was taken before that clock was set back.
@@ -59,6 +60,20 @@ pub struct Series {
     pub camera: CameraId,
     /// Which of its series.
     pub class: ImageClass,
+    /// Whose camera that is, and since when there is one of this name: what another one took is not its.
+    owner: (Option<AgentId>, Timestamp),
+}
+
+impl Series {
+    /// The pictures of a class of the camera that is known by this record.
+    pub fn of(record: &CameraRecord, class: ImageClass) -> Self {
+        Self { camera: record.id.clone(), class, owner: (record.agent, record.created_at) }
+    }
+
+    /// Whether this record is still that of the camera that was meant.
+    pub fn is_of(&self, record: &CameraRecord) -> bool {
+        self.camera == record.id && self.owner == (record.agent, record.created_at)
+    }
 }
 
 /// Which picture is asked for.
@@ -99,7 +114,8 @@ pub struct Gathered {
     pub at: Timestamp,
     /// All of it.
     pub jpeg: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+    /// Its room, which what is made of it goes on to hold.
+    pub room: Option<OwnedSemaphorePermit>,
 }
 
 /// A picture that has begun to come.
@@ -171,7 +187,7 @@ impl Images {
         while let Some(piece) = reading.next().await? {
             jpeg.extend_from_slice(&piece);
         }
-        Ok(Gathered { at, jpeg: jpeg.into(), _room: room })
+        Ok(Gathered { at, jpeg: jpeg.into(), room })
     }
 
     /// A picture that is taken now.

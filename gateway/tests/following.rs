@@ -63,8 +63,8 @@ impl Camera {
     /// What it is told next of whether somebody follows it.
     async fn watched(&mut self) -> bool {
         loop {
-            if let GatewayFrame::Watch(Watch { camera, events: true, on, .. }) = self.agent.frame().await {
-                assert_eq!(camera, self.id);
+            if let GatewayFrame::Watch(Watch { camera, events, on, .. }) = self.agent.frame().await {
+                assert_eq!((camera, events), (self.id.clone(), on));
                 return on;
             }
         }

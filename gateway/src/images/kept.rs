@@ -4,11 +4,15 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use moka::sync::Cache;
 use oriel_proto::{Timestamp, call::ImageMatch};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 use super::{
     Series, Wanted,
@@ -27,8 +31,11 @@ const UNIT: u64 = 1 << 10;
 /// Series whose newest kept picture is remembered.
 const SERIES: u64 = 20_000;
 
-/// Pictures under way by what was asked.
-type Coming = Mutex<HashMap<Wanted, Weak<Picture>>>;
+/// Whoever asks for the latest picture within this time of another one asks at the same time.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Pictures under way by what was asked, and since when.
+type Coming = Mutex<HashMap<Wanted, (Weak<Picture>, Instant)>>;
 
 /// The pictures that are here; clones share them.
 #[derive(Clone, Debug)]
@@ -75,7 +82,11 @@ impl Kept {
 
     /// The picture that an equal question has begun to bring.
     pub(super) fn coming(&self, wanted: &Wanted) -> Option<Arc<Picture>> {
-        lock(&self.coming).get(wanted)?.upgrade()
+        let coming = lock(&self.coming);
+        let (picture, since) = coming.get(wanted)?;
+        let is_latest = wanted.matching == ImageMatch::Latest;
+        // What was the latest when somebody began to read it slowly may be so no more.
+        if is_latest && since.elapsed() > AT_ONCE { None } else { picture.upgrade() }
     }
 
     /// A picture begins to come, which others may join until it is whole.
@@ -85,7 +96,7 @@ impl Kept {
             let done = Done { kept: self.clone(), wanted: wanted.clone(), picture: weak.clone() };
             Picture::new(begun, room, done)
         });
-        coming.insert(wanted, Arc::downgrade(&picture));
+        coming.insert(wanted, (Arc::downgrade(&picture), Instant::now()));
         picture
     }
 }
@@ -113,12 +124,12 @@ impl Drop for Done {
     fn drop(&mut self) {
         let mut coming = lock(&self.kept.coming);
         // An equal question may have brought another one meanwhile.
-        if coming.get(&self.wanted).is_some_and(|present| present.ptr_eq(&self.picture)) {
+        if coming.get(&self.wanted).is_some_and(|(present, _)| present.ptr_eq(&self.picture)) {
             coming.remove(&self.wanted);
         }
     }
 }
 
-fn lock(coming: &Coming) -> MutexGuard<'_, HashMap<Wanted, Weak<Picture>>> {
+fn lock(coming: &Coming) -> MutexGuard<'_, HashMap<Wanted, (Weak<Picture>, Instant)>> {
     coming.lock().unwrap_or_else(PoisonError::into_inner)
 }

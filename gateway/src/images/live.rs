@@ -173,8 +173,9 @@ impl Channel {
     }
 
     fn wish(&self, fps: f32) {
-        lock(&self.wishes).push(fps);
-        self.tell();
+        let mut wishes = lock(&self.wishes);
+        wishes.push(fps);
+        self.tell(&wishes);
     }
 
     fn leave(&self, fps: f32) {
@@ -182,13 +183,12 @@ impl Channel {
         if let Some(place) = wishes.iter().position(|wish| wish.total_cmp(&fps).is_eq()) {
             wishes.swap_remove(place);
         }
-        drop(wishes);
-        self.tell();
+        self.tell(&wishes);
     }
 
     /// Tells the stream how many pictures a second are wanted, if that has changed.
-    fn tell(&self) {
-        let highest = lock(&self.wishes).iter().copied().fold(0.0, f32::max);
+    fn tell(&self, wishes: &[f32]) {
+        let highest = wishes.iter().copied().fold(0.0, f32::max);
         self.fps.send_if_modified(|fps| {
             let is_other = highest > 0.0 && fps.total_cmp(&highest).is_ne();
             if is_other {
@@ -223,10 +223,10 @@ struct Stream {
 impl Stream {
     /// Asks the camera, and again when more or fewer pictures are wanted or it has come back, until it fails.
     async fn run(mut self) {
+        let (mut has_come, camera) = (false, self.series.camera.clone());
         loop {
             let fps = *self.fps.borrow_and_update();
             let mut changes = self.fps.clone();
-            let (mut has_come, camera) = (false, self.series.camera.clone());
             let end = tokio::select! {
                 end = self.pass_on(fps, &mut has_come) => end,
                 Ok(()) = changes.changed() => continue,

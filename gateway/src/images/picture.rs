@@ -34,7 +34,15 @@ pub(super) struct Begun {
 struct Rest {
     bodies: Bodies,
     left: u64,
+    /// How many pieces may still come.
+    pieces: u64,
 }
+
+/// Bytes of a picture that each piece of it but the last few brings at least: smaller ones would take more room than the picture.
+const LEAST_PIECE: u64 = 1 << 10;
+
+/// Pieces that may be smaller.
+const SMALL_PIECES: u64 = 8;
 
 /// Waits for the beginning of a picture, which must be that of a JPEG.
 pub(super) async fn begin(answer: Answering) -> Result<Begun, RelayError> {
@@ -49,7 +57,10 @@ async fn begin_next(mut bodies: Bodies) -> Result<Begun, RelayError> {
     };
     let left = head.length.checked_sub(first.len() as u64).filter(|_| head.length <= IMAGE_BYTES as u64);
     match left.filter(|_| jpeg::begins(&first)) {
-        Some(left) => Ok(Begun { head, first, rest: Rest { bodies, left } }),
+        Some(left) => {
+            let pieces = left / LEAST_PIECE + SMALL_PIECES;
+            Ok(Begun { head, first, rest: Rest { bodies, left, pieces } })
+        }
         None => Err(RelayError::other_content()),
     }
 }
@@ -73,6 +84,7 @@ impl Rest {
             Next::Body(Body::Bytes(bytes)) if !bytes.is_empty() => {
                 self.left =
                     self.left.checked_sub(bytes.len() as u64).ok_or_else(RelayError::other_content)?;
+                self.pieces = self.pieces.checked_sub(1).ok_or_else(RelayError::other_content)?;
                 Ok(Some(bytes))
             }
             Next::End(_) if self.left == 0 => Ok(None),

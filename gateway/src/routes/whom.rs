@@ -35,10 +35,12 @@ impl Whom {
         Ok(Self { named: Some(named).filter(|named| !named.is_empty()), tags })
     }
 
-    /// These too.
-    pub(super) fn and(mut self, more: impl Iterator<Item = CameraId>) -> Self {
-        for camera in more {
-            self.named.get_or_insert_default().insert(camera);
+    /// These too, unless a tag says whom.
+    pub(super) fn or_those(mut self, more: impl Iterator<Item = CameraId>) -> Self {
+        if self.tags.is_empty() {
+            for camera in more {
+                self.named.get_or_insert_default().insert(camera);
+            }
         }
         self
     }

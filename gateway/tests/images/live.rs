@@ -13,15 +13,19 @@ use crate::common::*;
 const LIVE: &str = "/v1/cameras/porch/live";
 
 /// Somebody who watches.
-struct Viewer {
+pub(crate) struct Viewer {
     response: Response,
     boundary: String,
     waiting: Vec<u8>,
 }
 
 impl Viewer {
-    async fn open(gateway: &TestGateway, query: &str) -> Self {
-        let request = gateway.request(Method::GET, &format!("{LIVE}{query}")).bearer_auth(&gateway.admin);
+    pub(crate) async fn open(gateway: &TestGateway, query: &str) -> Self {
+        Self::open_as(gateway, &gateway.admin, query).await
+    }
+
+    pub(crate) async fn open_as(gateway: &TestGateway, key: &str, query: &str) -> Self {
+        let request = gateway.request(Method::GET, &format!("{LIVE}{query}")).bearer_auth(key);
         let response = soon("the stream begins", request.send()).await.unwrap();
         assert_eq!(response.status(), 200);
         let media_type = response.headers()["content-type"].to_str().unwrap();
@@ -30,7 +34,7 @@ impl Viewer {
     }
 
     /// When the next picture was taken, and its bytes; none at the end.
-    async fn next(&mut self) -> Option<(String, Vec<u8>)> {
+    pub(crate) async fn next(&mut self) -> Option<(String, Vec<u8>)> {
         soon("a picture", self.take()).await
     }
 

@@ -8,4 +8,7 @@ mod lists;
 mod live;
 mod many;
 mod one;
+mod owner;
+#[path = "../common/picture.rs"]
+mod real;
 mod shared;

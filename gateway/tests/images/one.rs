@@ -8,7 +8,7 @@ use oriel_proto::{
 };
 use reqwest::Method;
 
-use crate::common::*;
+use crate::{common::*, real};
 
 const LATEST: &str = "/v1/cameras/porch/images/latest";
 
@@ -211,4 +211,25 @@ async fn a_cameras_reasons_are_those_of_the_answer() {
         gateway.post("/v1/cameras/porch/snapshot", serde_json::json!({})).await.expect_problem(status, code);
     }
     gateway.get("/v1/cameras/attic/images/latest").await.expect_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_width_makes_a_picture_smaller_and_another_one_than_the_whole() {
+    let gateway = TestGateway::start().await;
+    let (jpeg, broken) = (real::jpeg(64, 48, real::USUAL), jpeg_of(3_000));
+    let mut answers = vec![jpeg.clone(), jpeg.clone(), jpeg.clone(), broken].into_iter();
+    let porch = gateway.agent(&["porch"]).await;
+    porch.answering(move |request| picture(request.id, 5, &answers.next().unwrap()));
+    let small = get(&gateway, &format!("{LATEST}?width=16"), &[]).await;
+    assert_eq!((small.status, small.header("etag")), (200, "\"tag-5-16\""));
+    let place = "/v1/cameras/porch/images/20231114221325.000?class=preview&width=16";
+    assert_eq!(small.header("content-location"), place);
+    let body = small.body.unwrap();
+    let facts = oriel_proto::jpeg::check(&body).unwrap();
+    assert_eq!((facts.width, facts.height), (16, 12));
+    let known = get(&gateway, &format!("{LATEST}?width=16"), &[("if-none-match", "\"tag-5-16\"")]).await;
+    assert_eq!(known.status, 304);
+    let whole = get(&gateway, &format!("{LATEST}?width=640"), &[("if-none-match", "\"tag-5-16\"")]).await;
+    assert!(whole.body.unwrap() == jpeg, "it is never made larger");
+    gateway.get(&format!("{LATEST}?width=16")).await.expect_problem(502, "camera_failed");
 }

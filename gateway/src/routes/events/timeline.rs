@@ -65,7 +65,7 @@ struct Timeline<'a> {
 struct Known {
     /// Whether the steps have all of them.
     complete: bool,
-    /// Why not: camera_offline, camera_timeout, camera_busy, camera_failed, or not_asked.
+    /// Why not: not_asked, or the code of a failure, such as camera_offline.
     why: Option<&'static str>,
 }
 

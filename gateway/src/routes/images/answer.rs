@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use oriel_proto::{Timestamp, call::Head};
+use tokio::sync::OwnedSemaphorePermit;
 use warp::{
     Reply,
     http::{
@@ -21,7 +22,10 @@ use crate::{
     clock,
     images::{Reading, Series, zip::ZipError},
     relay::RelayError,
-    routes::chunks::{self, Chunk, Chunks, Place},
+    routes::{
+        App,
+        chunks::{self, Chunk, Chunks, Place},
+    },
 };
 
 /// When a picture was taken, as RFC 3339 in UTC.
@@ -42,15 +46,33 @@ pub(super) enum BrokenOff {
     /// The camera does not go on.
     #[error(transparent)]
     Camera(#[from] RelayError),
-    /// The caller may not see it any more.
+    /// The caller's access has ended.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// The camera was removed or moved, or is not the caller's to see any more.
+    #[error("the camera is gone")]
+    Gone,
     /// A line cannot be written.
     #[error("a line cannot be written: {0}")]
     Json(#[from] serde_json::Error),
     /// An archive cannot be written.
     #[error(transparent)]
     Zip(#[from] ZipError),
+}
+
+/// A camera whose pictures are on their way to somebody for long.
+pub(super) struct Watched {
+    pub(super) app: App,
+    pub(super) viewer: Viewer,
+    pub(super) series: Series,
+}
+
+impl Watched {
+    /// Whether it is still the same camera, and still the caller's to see.
+    pub(super) fn check(&self) -> Result<(), BrokenOff> {
+        let record = self.app.cameras.get(&self.viewer, &self.series.camera);
+        record.is_ok_and(|record| self.series.is_of(&record)).then_some(()).ok_or(BrokenOff::Gone)
+    }
 }
 
 /// What an answer says of its picture beside the bytes.
@@ -82,7 +104,7 @@ impl Facts<'_> {
             }
         };
         set(ETAG, self.tag());
-        set(CONTENT_LOCATION, Some(place(series, head.at)));
+        set(CONTENT_LOCATION, Some(place(series, head.at, self.width)));
         set(HeaderName::from_static(IMAGE_AT), Some(clock::format(head.at)));
         set(LINK, self.neighbours());
     }
@@ -110,16 +132,18 @@ impl Facts<'_> {
         for (relation, at) in [("prev", self.head.prev), ("next", self.head.next)] {
             if let Some(at) = at {
                 let comma = if links.is_empty() { "" } else { ", " };
-                _ = write!(links, "{comma}<{}>; rel=\"{relation}\"", place(self.series, at));
+                _ = write!(links, "{comma}<{}>; rel=\"{relation}\"", place(self.series, at, self.width));
             }
         }
         Some(links).filter(|links| !links.is_empty())
     }
 }
 
-/// Where a picture is found for ever.
-fn place(Series { camera, class }: &Series, at: Timestamp) -> String {
-    format!("/v1/cameras/{camera}/images/{}?class={class}", clock::compact(at))
+/// Where a picture of this width is found for ever.
+fn place(series: &Series, at: Timestamp, width: Option<u16>) -> String {
+    let Series { camera, class, .. } = series;
+    let width = width.map(|width| format!("&width={width}")).unwrap_or_default();
+    format!("/v1/cameras/{camera}/images/{}?class={class}{width}", clock::compact(at))
 }
 
 /// The picture, or nothing for whoever has it already.
@@ -155,6 +179,18 @@ pub(super) fn unchanged(facts: &Facts<'_>) -> Response {
     response.headers_mut().remove(CONTENT_TYPE);
     facts.write(response.headers_mut());
     response
+}
+
+/// Bytes that take room as long as they wait for their reader.
+pub(super) struct Roomy {
+    pub(super) bytes: Vec<u8>,
+    pub(super) _room: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Roomy {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// The body of a picture.

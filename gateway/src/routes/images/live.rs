@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use oriel_proto::CameraId;
-use tokio::time::Instant;
+use tokio::{sync::broadcast::Receiver, time::Instant};
 use tokio_util::sync::CancellationToken;
 use warp::{
     http::{
@@ -16,7 +16,7 @@ use warp::{
 
 use super::{
     Inbound, Problem, Query, Viewer,
-    answer::BrokenOff,
+    answer::{BrokenOff, Watched},
     class,
     multipart::{self, Boundary},
     parameters, patience,
@@ -41,9 +41,9 @@ const FPS: f32 = 10.0;
         (status = 502, description = "The camera answered with a failure, or with something that is no picture", body = crate::problem::ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The camera did not answer in time", body = crate::problem::ProblemBody, content_type = "application/problem+json")))]
 pub async fn watch(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Problem> {
-    inbound.app.cameras.get(&inbound.who, &id)?;
+    let record = inbound.app.cameras.get(&inbound.who, &id)?;
     let query = inbound.query(&["class", "fps", "timeout", "wait_online"])?;
-    let series = Series { camera: id.clone(), class: class(&query)? };
+    let series = Series::of(&record, class(&query)?);
     let (fps, timeout) = (fps(&query)?, patience::timeout(&query)?);
     if inbound.app.stopping.is_cancelled() {
         return Err(Problem::draining());
@@ -52,14 +52,12 @@ pub async fn watch(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, P
     let viewing = inbound.app.images.watch(&series, fps, Instant::now() + timeout).await;
     let viewing = viewing.map_err(|error| Problem::relay(error, &id))?;
     let boundary = inbound.app.boundary.clone();
+    let changes = inbound.app.cameras.changes();
+    let stopping = inbound.app.stopping.clone();
+    let watched = Watched { app: inbound.app, viewer: inbound.who.clone(), series };
+    watched.check().map_err(|_| Problem::not_found())?;
     let media_type = HeaderValue::try_from(boundary.media_type("x-mixed-replace"));
-    let body = Body {
-        camera: id.clone(),
-        viewing,
-        boundary,
-        stopping: inbound.app.stopping.clone(),
-        has_begun: false,
-    };
+    let body = Body { watched, changes, viewing, boundary, stopping, has_begun: false };
     let mut response = chunks::response(body, inbound.who, "multipart/x-mixed-replace", id);
     let headers = response.headers_mut();
     if let Ok(media_type) = media_type {
@@ -78,7 +76,9 @@ fn fps(query: &Query) -> Result<f32, Problem> {
 
 /// The body, which ends when the gateway stops.
 struct Body {
-    camera: CameraId,
+    watched: Watched,
+    /// Cameras that came, went or changed.
+    changes: Receiver<CameraId>,
     viewing: Viewing,
     boundary: Arc<Boundary>,
     stopping: CancellationToken,
@@ -95,14 +95,22 @@ impl Chunks for Body {
             self.boundary.begin(&mut begin);
             return Ok(Chunk::More(begin.into()));
         }
-        tokio::select! {
-            frame = self.viewing.next() => {
-                let frame = frame?;
-                let part = frame.written(|frame| part(&self.camera, &self.boundary, frame));
-                Ok(Chunk::More(place.hold(part)))
+        loop {
+            tokio::select! {
+                frame = self.viewing.next() => {
+                    self.watched.check()?;
+                    let camera = &self.watched.series.camera;
+                    let part = frame?.written(|frame| part(camera, &self.boundary, frame));
+                    return Ok(Chunk::More(place.hold(part)));
+                }
+                // Also where no picture comes any more.
+                change = self.changes.recv() => match change {
+                    Ok(camera) if camera != self.watched.series.camera => {}
+                    _ => self.watched.check()?,
+                },
+                // Behind the boundary of a part that nobody will write any more; whoever watches comes again.
+                () = self.stopping.cancelled() => return Ok(Chunk::Last(Bytes::new())),
             }
-            // Behind the boundary of a part that nobody will write any more; whoever watches comes again.
-            () = self.stopping.cancelled() => Ok(Chunk::Last(Bytes::new())),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! `GET /v1/images/latest`: the latest pictures of many cameras as one body, in the order in which they come.
 
-use std::{collections::BTreeMap, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use futures_util::{Stream, StreamExt as _, stream};
 use oriel_proto::{CameraId, ImageClass, Timestamp, call::ImageMatch};
 use serde::Serialize;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
 use warp::{
     http::{
         HeaderValue,
@@ -16,7 +18,7 @@ use warp::{
 
 use super::{
     App, Inbound, Problem, Query, Viewer,
-    answer::BrokenOff,
+    answer::{BrokenOff, Roomy},
     class,
     multipart::{self, Boundary},
     parameters, patience,
@@ -29,13 +31,11 @@ use crate::{
         chunks::{self, Chunk, Chunks, Place},
         whom::Whom,
     },
+    store::CameraRecord,
 };
 
 /// The most cameras of one question.
 const MOST: usize = 1_000;
-
-/// Cameras that are asked at one time: so many may be silent without anybody waiting for them.
-const AT_ONCE: usize = 256;
 
 /// The latest pictures of many cameras.
 #[utoipa::path(get, path = "/v1/images/latest", tag = "images", operation_id = "list_latest_images",
@@ -52,9 +52,10 @@ pub async fn latest(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
     let have = have(&query)?;
     let cameras = cameras(&inbound.app, &inbound.who, &query, &have)?;
     let deadline = Instant::now() + patience::timeout(&query)?;
-    let boundary = inbound.app.boundary.clone();
+    // Another one each time: whoever knew it could write a part of another camera into its own picture.
+    let boundary = Boundary::default();
     let media_type = HeaderValue::try_from(boundary.media_type("mixed"));
-    let pictures = Pictures::of(inbound.app.images.clone(), cameras, class, have, deadline);
+    let pictures = Pictures::of(&inbound.app.images, cameras, &class, &have, deadline);
     let body = Body { pictures, boundary, missing: Vec::new(), has_begun: false };
     let mut response = chunks::response(body, inbound.who, "multipart/mixed", "many cameras");
     let headers = response.headers_mut();
@@ -86,14 +87,14 @@ fn cameras(
     viewer: &Viewer,
     query: &Query,
     have: &BTreeMap<CameraId, Timestamp>,
-) -> Result<Vec<CameraId>, Problem> {
-    let whom = Whom::read(query)?.and(have.keys().cloned());
+) -> Result<Vec<Arc<CameraRecord>>, Problem> {
+    let whom = Whom::read(query)?.or_those(have.keys().cloned());
     let cameras = whom.cameras(app, viewer)?;
     if cameras.len() > MOST {
         let why = format!("that are {} cameras: at most {MOST} can be asked at one time", cameras.len());
         return Err(Problem::bad_request(why));
     }
-    Ok(cameras.into_iter().map(|record| record.id.clone()).collect())
+    Ok(cameras)
 }
 
 /// What has become of one camera's picture.
@@ -103,23 +104,32 @@ enum Outcome {
     Missing(CameraId, RelayError),
 }
 
-/// What becomes of all of them, as it happens.
-struct Pictures(Pin<Box<dyn Stream<Item = Outcome> + Send + Sync>>);
+/// What becomes of all of them, as it happens. Each is a task of its own, so that nobody else waits for a picture whose reader is slow.
+struct Pictures(JoinSet<Outcome>);
 
 impl Pictures {
     fn of(
-        images: Images,
-        cameras: Vec<CameraId>,
-        class: ImageClass,
-        have: BTreeMap<CameraId, Timestamp>,
+        images: &Images,
+        cameras: Vec<Arc<CameraRecord>>,
+        class: &ImageClass,
+        have: &BTreeMap<CameraId, Timestamp>,
         deadline: Instant,
     ) -> Self {
-        let ask = move |camera: CameraId| {
-            let (images, have) = (images.clone(), have.get(&camera).copied());
-            let series = Series { camera, class: class.clone() };
+        let ask = |record: Arc<CameraRecord>| {
+            let (images, have) = (images.clone(), have.get(&record.id).copied());
+            let series = Series::of(&record, class.clone());
             async move { outcome(&images, series, have, deadline).await }
         };
-        Self(Box::pin(stream::iter(cameras).map(ask).buffer_unordered(AT_ONCE)))
+        Self(cameras.into_iter().map(ask).collect())
+    }
+
+    async fn next(&mut self) -> Option<Outcome> {
+        loop {
+            match self.0.join_next().await? {
+                Ok(outcome) => return Some(outcome),
+                Err(error) => tracing::error!(%error, "a picture's task failed"),
+            }
+        }
     }
 }
 
@@ -156,7 +166,7 @@ struct Last<'a> {
 /// The body on its way.
 struct Body {
     pictures: Pictures,
-    boundary: Arc<Boundary>,
+    boundary: Boundary,
     missing: Vec<Missing>,
     has_begun: bool,
 }
@@ -166,7 +176,7 @@ impl Chunks for Body {
 
     async fn next(&mut self, place: &Place) -> Result<Chunk, BrokenOff> {
         loop {
-            let outcome = self.pictures.0.next().await;
+            let outcome = self.pictures.next().await;
             let mut part = Vec::new();
             let between = |has_begun: &mut bool, part: &mut Vec<u8>| match std::mem::replace(has_begun, true)
             {
@@ -188,7 +198,7 @@ impl Chunks for Body {
                     between(&mut self.has_begun, &mut part);
                     multipart::picture(&mut part, &camera, picture.at, picture.jpeg.len() as u64);
                     part.extend_from_slice(&picture.jpeg);
-                    return Ok(Chunk::More(place.hold(part)));
+                    return Ok(Chunk::More(place.hold(Roomy { bytes: part, _room: picture.room })));
                 }
                 None => {
                     between(&mut self.has_begun, &mut part);

@@ -58,7 +58,7 @@ impl FromStr for Moment {
 pub async fn show(inbound: Inbound<Viewer>, id: CameraId, moment: Moment) -> Result<Response, Problem> {
     let record = inbound.app.cameras.get(&inbound.who, &id)?;
     let query = inbound.query(KNOWN)?;
-    let wanted = wanted(&query, &record, &inbound.who, id.clone(), &moment)?;
+    let wanted = wanted(&query, &record, &inbound.who, &moment)?;
     let width = query.number("width", 1..=4_096)?.and_then(|width| u16::try_from(width).ok());
     let timeout = patience::timeout(&query)?;
     let queued = patience::wait(&inbound.app, &inbound.who, &id, patience::wait_online(&query)?).await?;
@@ -84,14 +84,8 @@ pub async fn show(inbound: Inbound<Viewer>, id: CameraId, moment: Moment) -> Res
 }
 
 /// Which picture the request wants.
-fn wanted(
-    query: &Query,
-    record: &CameraRecord,
-    viewer: &Viewer,
-    camera: CameraId,
-    moment: &Moment,
-) -> Result<Wanted, Problem> {
-    let series = Series { camera, class: class(query)? };
+fn wanted(query: &Query, record: &CameraRecord, viewer: &Viewer, moment: &Moment) -> Result<Wanted, Problem> {
+    let series = Series::of(record, class(query)?);
     let matching = query.one("match")?;
     let max_age = query.span("max_age", Duration::ZERO..=OLD)?;
     if moment.0 == "latest" {

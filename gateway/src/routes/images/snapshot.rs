@@ -23,7 +23,7 @@ pub async fn take(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response, Pr
         return Err(AccessError::Forbidden { needs: Role::Operator, everywhere: false }.into());
     }
     let query = inbound.query(&["class", "timeout", "wait_online"])?;
-    let series = Series { camera: id.clone(), class: class(&query)? };
+    let series = Series::of(&record, class(&query)?);
     let timeout = patience::timeout(&query)?;
     let queued = patience::wait(&inbound.app, &inbound.who, &id, patience::wait_online(&query)?).await?;
     let reading = inbound.app.images.snapshot(&series, Instant::now() + timeout).await;

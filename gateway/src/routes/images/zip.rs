@@ -1,6 +1,6 @@
 //! `GET /v1/cameras/{id}/images.zip`: pictures of a camera as one file, which is written while they come.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use oriel_proto::{
@@ -8,13 +8,17 @@ use oriel_proto::{
     call::{ImageMatch, ImagesCall, Order},
     image::ImageInfo,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use warp::{
     http::{HeaderValue, header::CONTENT_DISPOSITION},
     reply::Response,
 };
 
-use super::{App, Inbound, LARGEST, Problem, Viewer, answer::BrokenOff, behind, parameters, patience, read};
+use super::{
+    App, Inbound, LARGEST, Problem, Viewer,
+    answer::{BrokenOff, Roomy, Watched},
+    behind, parameters, patience, read,
+};
 use crate::{
     access::AccessError,
     clock,
@@ -22,6 +26,7 @@ use crate::{
         Series, Wanted,
         zip::{ENTRIES, Zip, name},
     },
+    relay::RelayError,
     routes::chunks::{self, Chunk, Chunks, Place},
     store::Role,
 };
@@ -29,6 +34,9 @@ use crate::{
 /// The parameters of an archive.
 const KNOWN: &[&str] =
     &["class", "from", "to", "after", "before", "count", "order", "timeout", "wait_online"];
+
+/// How long one picture may take to come whole.
+const GATHER_WITHIN: Duration = Duration::from_secs(60);
 
 /// What is written into an archive about what is missing from it.
 const NOTE: &str = "missing.txt";
@@ -57,15 +65,16 @@ pub async fn download(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response
     let query = inbound.query(KNOWN)?;
     let count = query.number("count", 1..=ENTRIES as u64)?;
     let call = read(&inbound.app.cursors, &query, &id, None)?;
-    let timeout = patience::timeout(&query)?;
+    let patience = patience::timeout(&query)?;
     patience::wait(&inbound.app, &inbound.who, &id, patience::wait_online(&query)?).await?;
     let left = count.unwrap_or(ENTRIES as u64);
-    let series = Series { camera: id.clone(), class: call.class.clone() };
+    let series = Series::of(&record, call.class.clone());
     let mut archive = Archive {
+        watched: Watched { app: inbound.app.clone(), viewer: inbound.who.clone(), series: series.clone() },
         app: inbound.app,
         series,
         call,
-        timeout,
+        timeout: patience,
         left,
         waiting: VecDeque::new(),
         has_more: true,
@@ -84,11 +93,12 @@ pub async fn download(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response
 
 /// An archive on its way.
 struct Archive {
+    watched: Watched,
     app: App,
     series: Series,
     /// What is still to be listed.
     call: ImagesCall,
-    timeout: std::time::Duration,
+    timeout: Duration,
     /// The most pictures that may still be listed.
     left: u64,
     /// Those that are listed and not written.
@@ -103,7 +113,7 @@ struct Archive {
 
 impl Archive {
     /// Lists the next pictures.
-    async fn look_on(&mut self) -> Result<(), crate::relay::RelayError> {
+    async fn look_on(&mut self) -> Result<(), RelayError> {
         self.call.count = Some(self.left.min(LARGEST));
         let deadline = Instant::now() + self.timeout;
         let list = self.app.images.list(&self.series.camera, &self.call, deadline).await?;
@@ -120,12 +130,13 @@ impl Archive {
     }
 
     /// A picture with what stands around it in the archive; none when it cannot be had.
-    async fn picture(&mut self, at: Timestamp) -> Result<Option<Vec<u8>>, BrokenOff> {
+    async fn picture(&mut self, at: Timestamp) -> Result<Option<Roomy>, BrokenOff> {
         let wanted = Wanted { series: self.series.clone(), at, matching: ImageMatch::Exact, max_age: None };
         let images = self.app.images.clone();
         let picture = async {
             let reading = images.picture(&wanted, Instant::now() + self.timeout).await?;
-            images.gather(reading).await
+            // One that trickles may not hold the room of others for ever.
+            timeout(GATHER_WITHIN, images.gather(reading)).await.unwrap_or(Err(RelayError::Timeout))
         };
         let gathered = match picture.await {
             Ok(gathered) => gathered,
@@ -139,7 +150,8 @@ impl Archive {
         let Some(zip) = &mut self.zip else { return Ok(None) };
         let (before, mut entry) = zip.start(&self.series.camera, at)?;
         entry.piece(&gathered.jpeg)?;
-        Ok(Some([&before[..], &gathered.jpeg, &entry.end()?].concat()))
+        let bytes = [&before[..], &gathered.jpeg, &entry.end()?].concat();
+        Ok(Some(Roomy { bytes, _room: gathered.room }))
     }
 
     /// What stands behind the last picture.
@@ -160,6 +172,7 @@ impl Chunks for Archive {
 
     async fn next(&mut self, place: &Place) -> Result<Chunk, BrokenOff> {
         loop {
+            self.watched.check()?;
             if let Some(image) = self.waiting.front() {
                 let at = image.at;
                 let picture = self.picture(at).await?;
