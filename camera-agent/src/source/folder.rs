@@ -191,7 +191,7 @@ impl Folder {
     /// Keeps a picture, unless it is kept already, and removes its file if that is wanted.
     async fn keep(&mut self, path: &Path, jpeg: Bytes, stamp: Stamp, feed: &Feed) -> Result<(), SourceError> {
         let at = self.time(path, stamp, feed);
-        let mut is_kept = self.is_kept(at, stamp.bytes, feed).await?;
+        let mut is_kept = self.is_kept(at, &jpeg, feed).await?;
         if !is_kept {
             for class in self.sorting.classes(at) {
                 match feed.keep(Picture { class: class.clone(), at, jpeg: jpeg.clone() }).await {
@@ -237,8 +237,8 @@ impl Folder {
         Timestamp::from_millis(at.as_micros().div_euclid(1_000))
     }
 
-    /// Whether a picture of this time and size is kept: it was taken before the last start, or lies here twice.
-    async fn is_kept(&self, at: Timestamp, bytes: u64, feed: &Feed) -> Result<bool, RingError> {
+    /// Whether this very picture is kept: it was taken before the last start, or lies here twice.
+    async fn is_kept(&self, at: Timestamp, jpeg: &Bytes, feed: &Feed) -> Result<bool, RingError> {
         let Some(ring) = self.first_class(feed).and_then(|class| feed.camera().pictures.ring(class)) else {
             return Ok(false);
         };
@@ -249,7 +249,13 @@ impl Folder {
             .iter()
             .enumerate()
             .take_while(|(n, row)| row.at() == at.after(Duration::from_millis(*n as u64)));
-        Ok(moved.into_iter().any(|(_, row)| u64::from(row.bytes) == bytes))
+        for (_, row) in moved.filter(|(_, row)| row.bytes as usize == jpeg.len()) {
+            // Another one may have the same time and size. One that cannot be read is no copy either.
+            if ring.read(*row).await.is_ok_and(|kept| kept.as_ref() == Some(jpeg)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The time of the oldest picture that is kept.

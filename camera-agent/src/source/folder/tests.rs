@@ -246,6 +246,28 @@ async fn only_what_is_kept_is_removed_and_only_when_that_is_wanted() {
 }
 
 #[tokio::test]
+async fn another_picture_of_the_same_time_and_size_is_kept_before_its_file_is_removed() {
+    let place = Place::new();
+    let (name, at) = named(100);
+    let [first, second] = [1, 2].map(|mark| crate::pictures::tests::picture(2_000, mark));
+    place.put_old(&format!("a_{name}"), &first);
+    place.put_old(&format!("b_{name}"), &second);
+    place.put_old(&format!("c_{name}"), &first);
+    // It is dealt with last.
+    let (last, last_at) = named(50);
+    place.put_old(&last, &picture(3));
+    let stand = place.stand(FolderConfig { remove: true, ..place.config() }).await;
+    let rows = stand.has(PREVIEW, 3).await;
+    assert_eq!(times(&rows), [at, at.after(Duration::from_millis(1)), last_at]);
+    assert_eq!(stand.read(PREVIEW, rows[0]).await, first);
+    assert_eq!(stand.read(PREVIEW, rows[1]).await, second);
+    for twin in ["a", "b", "c"] {
+        assert!(!place.path(&format!("{twin}_{name}")).exists(), "{twin} is kept");
+    }
+    stand.stop().await;
+}
+
+#[tokio::test]
 async fn folders_inside_are_looked_through_to_their_depth() {
     let place = Place::new();
     let (shallow, deep) = (named(100), named(50));
