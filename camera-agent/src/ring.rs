@@ -136,6 +136,11 @@ impl Ring {
         self.change(move |disk| disk.keep(at, &jpeg)).await
     }
 
+    /// Has the picture of this time survive a power cut. Pictures are not written so by themselves: that would wear out the disk.
+    pub(crate) async fn sync(&self, at: Timestamp) -> Result<(), RingError> {
+        self.change(move |disk| disk.sync(at)).await
+    }
+
     /// Drops what is past its time.
     pub(crate) async fn tidy(&self) -> Result<(), RingError> {
         self.change(|disk| disk.drop_expired(disk.now_ms())).await
@@ -276,6 +281,11 @@ impl Disk {
         }
         self.with(|index| index.remove(row.at_ms));
         Ok(())
+    }
+
+    fn sync(&self, at: Timestamp) -> Result<(), RingError> {
+        let path = files::path(&self.folder, floor_ms(at)).ok_or(RingError::Time(at))?;
+        files::sync(&self.folder, &path).map_err(|source| RingError::Write { path, source })
     }
 
     fn read(&self, row: Row) -> Result<Option<Bytes>, RingError> {

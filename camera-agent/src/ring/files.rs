@@ -94,6 +94,18 @@ pub(super) fn write(folder: &Path, path: &Path, jpeg: &[u8]) -> io::Result<()> {
     done
 }
 
+/// Has a picture and its name survive a power cut.
+pub(super) fn sync(folder: &Path, path: &Path) -> io::Result<()> {
+    File::options().write(true).open(path)?.sync_all()?;
+    if cfg!(unix) {
+        // Its day may be new to the ring's folder.
+        for folder in [path.parent().unwrap_or(folder), folder] {
+            File::open(folder)?.sync_all()?;
+        }
+    }
+    Ok(())
+}
+
 /// What lies where a picture should.
 #[derive(Debug)]
 pub(super) enum Found {

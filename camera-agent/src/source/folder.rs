@@ -191,13 +191,15 @@ impl Folder {
     /// Keeps a picture, unless it is kept already, and removes its file if that is wanted.
     async fn keep(&mut self, path: &Path, jpeg: Bytes, stamp: Stamp, feed: &Feed) -> Result<(), SourceError> {
         let at = self.time(path, stamp, feed);
-        let mut is_kept = self.is_kept(at, &jpeg, feed).await?;
-        if !is_kept {
+        let mut kept: Vec<_> = self.kept(at, &jpeg, feed).await?.into_iter().collect();
+        if kept.is_empty() {
             for class in self.sorting.classes(at) {
                 match feed.keep(Picture { class: class.clone(), at, jpeg: jpeg.clone() }).await {
                     Ok(at) => {
                         self.sorting.kept(&class, at);
-                        is_kept |= is_there(&class, at, feed).await?;
+                        if is_there(&class, at, feed).await? {
+                            kept.push((class, at));
+                        }
                     }
                     Err(e @ (RingError::TooLarge { .. } | RingError::Time(_))) => {
                         self.leave(path, &e.to_string(), feed);
@@ -208,14 +210,20 @@ impl Folder {
             }
         }
         self.shelf.put(path, stamp);
-        if self.config.remove && is_kept {
-            self.remove(path, stamp, feed).await;
+        if self.config.remove && !kept.is_empty() {
+            self.remove(path, stamp, &kept, feed).await;
         }
         Ok(())
     }
 
-    /// Removes a file that is still what was kept.
-    async fn remove(&mut self, path: &Path, stamp: Stamp, feed: &Feed) {
+    /// Removes a file that is still what was kept, once that survives a power cut.
+    async fn remove(&mut self, path: &Path, stamp: Stamp, kept: &[(ImageClass, Timestamp)], feed: &Feed) {
+        for (class, at) in kept {
+            let Some(ring) = feed.camera().pictures.ring(class) else { return };
+            if let Err(e) = ring.sync(*at).await {
+                return self.leave(path, &format!("it is not removed: {e}"), feed);
+            }
+        }
         let owned = path.to_owned();
         let removed = off_runtime(move || match owned.symlink_metadata() {
             Ok(about) if about.is_file() && Stamp::of(&about) == stamp => std::fs::remove_file(&owned),
@@ -237,11 +245,15 @@ impl Folder {
         Timestamp::from_millis(at.as_micros().div_euclid(1_000))
     }
 
-    /// Whether this very picture is kept: it was taken before the last start, or lies here twice.
-    async fn is_kept(&self, at: Timestamp, jpeg: &Bytes, feed: &Feed) -> Result<bool, RingError> {
-        let Some(ring) = self.first_class(feed).and_then(|class| feed.camera().pictures.ring(class)) else {
-            return Ok(false);
-        };
+    /// The series and time of this very picture if it is kept: it was taken before the last start, or lies here twice.
+    async fn kept(
+        &self,
+        at: Timestamp,
+        jpeg: &Bytes,
+        feed: &Feed,
+    ) -> Result<Option<(ImageClass, Timestamp)>, RingError> {
+        let Some(class) = self.first_class(feed) else { return Ok(None) };
+        let Some(ring) = feed.camera().pictures.ring(class) else { return Ok(None) };
         let span = Span::new(Some(at), Some(at.after(MOVED)), &Order::Asc);
         let rows = ring.page(&span, MOVED.as_millis() as usize).await?;
         // As long as each has the time behind the one before, a picture of this time may have been moved there.
@@ -252,10 +264,10 @@ impl Folder {
         for (_, row) in moved.filter(|(_, row)| row.bytes as usize == jpeg.len()) {
             // Another one may have the same time and size. One that cannot be read is no copy either.
             if ring.read(*row).await.is_ok_and(|kept| kept.as_ref() == Some(jpeg)) {
-                return Ok(true);
+                return Ok(Some((class.clone(), row.at())));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// The time of the oldest picture that is kept.

@@ -268,6 +268,25 @@ async fn another_picture_of_the_same_time_and_size_is_kept_before_its_file_is_re
 }
 
 #[tokio::test]
+async fn a_file_stays_while_its_copy_is_not_safe_on_the_disk() {
+    let place = Place::new();
+    let config = FolderConfig { remove: true, ..place.config() };
+    let camera = Stand::new(&place.dir.path().join("state"), SourceConfig::Folder(config.clone())).await;
+    let (feed, mut folder) = (Feed::new(camera.camera.clone(), None), Folder::new(&config));
+    place.put("a.jpg", &picture(1));
+    let Look::Picture(jpeg, stamp) = look(&place.path("a.jpg")).unwrap() else { panic!() };
+    let at =
+        soon(feed.keep(Picture { class: PREVIEW, at: feed.camera().pictures.time(), jpeg })).await.unwrap();
+    let (ring, away) = (place.dir.path().join("state/images/porch/preview"), place.dir.path().join("away"));
+    fs::rename(&ring, &away).unwrap();
+    folder.remove(&place.path("a.jpg"), stamp, &[(PREVIEW, at)], &feed).await;
+    assert!(place.path("a.jpg").exists());
+    fs::rename(&away, &ring).unwrap();
+    folder.remove(&place.path("a.jpg"), stamp, &[(PREVIEW, at)], &feed).await;
+    assert!(!place.path("a.jpg").exists());
+}
+
+#[tokio::test]
 async fn folders_inside_are_looked_through_to_their_depth() {
     let place = Place::new();
     let (shallow, deep) = (named(100), named(50));
