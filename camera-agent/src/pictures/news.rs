@@ -62,7 +62,11 @@ impl News {
     /// Has the mailbox told of what is kept from now on.
     pub(super) fn subscribe(&self, mailbox: &Arc<Mailbox>) -> Subscription {
         let place = Arc::new(Place(mailbox.clone()));
-        self.lock().push(Arc::downgrade(&place));
+        let mut places = self.lock();
+        // Who comes and goes while nothing is kept leaves nothing behind.
+        places.retain(|place| place.strong_count() > 0);
+        places.push(Arc::downgrade(&place));
+        drop(places);
         Subscription { _place: place }
     }
 
@@ -87,6 +91,17 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
+
+    #[test]
+    fn who_comes_and_goes_while_nothing_is_kept_leaves_nothing_behind() {
+        let (news, mailbox) = (News::default(), Arc::new(Mailbox::default()));
+        let stays = news.subscribe(&mailbox);
+        for _ in 0..100 {
+            drop(news.subscribe(&mailbox));
+        }
+        assert!(news.lock().len() <= 2);
+        drop(stays);
+    }
 
     #[test]
     fn of_each_series_the_newest_waits_and_what_is_watched_no_longer_is_forgotten() {
