@@ -164,8 +164,10 @@ impl Pictures {
 
     /// Drops what is past its time.
     pub(crate) async fn tidy(&self) -> Result<(), RingError> {
-        self.shared.preview.ring.tidy().await?;
-        self.shared.main.ring.tidy().await
+        let preview = self.shared.preview.ring.tidy().await;
+        // It is done whatever became of the other.
+        let main = self.shared.main.ring.tidy().await;
+        preview.and(main)
     }
 
     /// Bytes of all kept pictures on disk.

@@ -9,7 +9,10 @@ use std::{
     io,
     ops::Range,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -44,7 +47,7 @@ pub enum RingError {
         /// What the system said.
         source: io::Error,
     },
-    /// A picture cannot be removed to make room.
+    /// What is left of a picture cannot be removed.
     #[error("the picture {} cannot be removed: {source}", path.display())]
     Remove {
         /// The file.
@@ -121,8 +124,7 @@ pub(crate) struct Ring {
 impl Ring {
     /// The ring in a folder, which is made with the first picture; does not look at it yet.
     pub(crate) fn new(folder: &Path, bounds: Bounds, clock: Clock) -> Self {
-        let disk = Disk { folder: folder.to_owned(), bounds, clock, index: Mutex::new(None) };
-        Self { disk: Arc::new(disk), writer: Arc::default() }
+        Self { disk: Arc::new(Disk::new(folder, bounds, clock)), writer: Arc::default() }
     }
 
     /// Looks what is on the disk, unless that is known.
@@ -143,7 +145,11 @@ impl Ring {
 
     /// Drops what is past its time.
     pub(crate) async fn tidy(&self) -> Result<(), RingError> {
-        self.change(|disk| disk.drop_expired(disk.now_ms())).await
+        self.change(|disk| {
+            disk.drop_expired(disk.now_ms());
+            Ok(())
+        })
+        .await
     }
 
     /// The picture that a question means.
@@ -205,9 +211,18 @@ struct Disk {
     clock: Clock,
     /// None until the folder could be read.
     index: Mutex<Option<Index>>,
+    /// How a file is removed.
+    discard: fn(&Path) -> io::Result<()>,
+    /// Whether the last file could not be removed.
+    is_stuck: AtomicBool,
 }
 
 impl Disk {
+    fn new(folder: &Path, bounds: Bounds, clock: Clock) -> Self {
+        let (folder, index, is_stuck) = (folder.to_owned(), Mutex::new(None), AtomicBool::new(false));
+        Self { folder, bounds, clock, index, discard: files::remove, is_stuck }
+    }
+
     /// Reads the folder, unless that was done; drops what is beyond its bounds.
     fn look(&self) -> Result<(), RingError> {
         if self.lock().is_some() {
@@ -217,9 +232,8 @@ impl Disk {
         let index = Index::new(files::scan(&self.folder).map_err(unreadable)?);
         *self.lock() = Some(index);
         let now_ms = self.now_ms();
-        if let Err(e) = self.drop_expired(now_ms).and_then(|()| self.make_room(now_ms, None).map(|_| ())) {
-            tracing::warn!("{e}");
-        }
+        self.drop_expired(now_ms);
+        self.make_room(now_ms, None);
         Ok(())
     }
 
@@ -232,10 +246,10 @@ impl Disk {
         let too_large = || RingError::TooLarge { bytes: size, most };
         let bytes = u32::try_from(size).ok().filter(|_| size <= most).ok_or_else(too_large)?;
         let now_ms = self.now_ms();
-        self.drop_expired(now_ms)?;
+        self.drop_expired(now_ms);
         let (at_ms, path) = self.free(floor_ms(at)).ok_or(RingError::Time(at))?;
         let row = Row { at_ms, bytes };
-        if at_ms >= self.oldest_ms(now_ms) && self.make_room(now_ms, Some(row))? {
+        if at_ms >= self.oldest_ms(now_ms) && self.make_room(now_ms, Some(row)) {
             let failed = |source| RingError::Write { path: path.clone(), source };
             files::write(&self.folder, &path, jpeg).map_err(failed)?;
             self.with(|index| index.insert(row));
@@ -255,32 +269,34 @@ impl Disk {
     }
 
     /// Drops what goes first until `new` has room; false when that is `new` itself.
-    fn make_room(&self, now_ms: i64, new: Option<Row>) -> Result<bool, RingError> {
+    fn make_room(&self, now_ms: i64, new: Option<Row>) -> bool {
         let needed = new.map_or(0, |row| u64::from(row.bytes));
         let fits = |index: &mut Index| index.bytes() + needed <= self.bounds.bytes;
         while !self.with(fits).unwrap_or(true) {
             match self.with(|index| index.victim(now_ms, new)).flatten() {
-                Some(victim) => self.remove(victim)?,
-                None => return Ok(false),
+                Some(victim) => self.remove(victim),
+                None => return false,
             }
         }
-        Ok(true)
+        true
     }
 
-    fn drop_expired(&self, now_ms: i64) -> Result<(), RingError> {
+    fn drop_expired(&self, now_ms: i64) {
         let before_ms = self.oldest_ms(now_ms);
         while let Some(row) = self.with(|index| index.expired(before_ms)).flatten() {
-            self.remove(row)?;
+            self.remove(row);
         }
-        Ok(())
     }
 
-    fn remove(&self, row: Row) -> Result<(), RingError> {
-        if let Some(path) = files::path(&self.folder, row.at_ms) {
-            files::remove(&path).map_err(|source| RingError::Remove { path, source })?;
-        }
+    /// Removes a picture. A file that stays is known no longer until the folder is read again: it must not keep new ones out.
+    fn remove(&self, row: Row) {
         self.with(|index| index.remove(row.at_ms));
-        Ok(())
+        let Some(path) = files::path(&self.folder, row.at_ms) else { return };
+        let removed = (self.discard)(&path);
+        let was_stuck = self.is_stuck.swap(removed.is_err(), Ordering::Relaxed);
+        if let Some(source) = removed.err().filter(|_| !was_stuck) {
+            tracing::warn!("{}; it is left there", RingError::Remove { path, source });
+        }
     }
 
     fn sync(&self, at: Timestamp) -> Result<(), RingError> {

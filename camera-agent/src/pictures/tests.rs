@@ -1,6 +1,14 @@
-//! Pictures for tests: real ones, of any size.
+//! Pictures for tests: real ones, of any size; and promises about a camera's pictures.
+
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
+use tempfile::TempDir;
+
+use super::*;
 
 /// A gray picture of 8 by 8 pixels.
 const GRAY: &[u8] = include_bytes!("../../tests/common/picture.jpg");
@@ -26,4 +34,40 @@ pub(crate) fn picture(bytes: usize, mark: u8) -> Bytes {
     }
     jpeg.extend(rest);
     jpeg.into()
+}
+
+/// 2026-11-22, in milliseconds.
+const START_MS: i64 = 1_795_391_880_000;
+
+/// The pictures of a camera whose clock is set by hand.
+struct Kept {
+    dir: TempDir,
+    now_ms: Arc<AtomicI64>,
+    pictures: Pictures,
+}
+
+impl Kept {
+    fn new() -> Self {
+        let (dir, now_ms) = (tempfile::tempdir().unwrap(), Arc::new(AtomicI64::new(START_MS)));
+        let time = now_ms.clone();
+        let clock: Clock = Arc::new(move || Timestamp::from_millis(time.load(Ordering::Relaxed)));
+        let pictures = Pictures::new(&CameraConfig::simulated("porch".parse().unwrap()), dir.path(), clock);
+        Self { dir, now_ms, pictures }
+    }
+
+    async fn keep(&self, class: ImageClass, at_ms: i64) -> Timestamp {
+        let at = Timestamp::from_millis(at_ms);
+        self.pictures.keep(Picture { class, at, jpeg: picture(LEAST, 0) }).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn one_series_that_cannot_be_tidied_does_not_keep_the_other_from_it() {
+    let kept = Kept::new();
+    kept.keep(ImageClass::Main, START_MS).await;
+    std::fs::write(kept.dir.path().join("preview"), "in the way").unwrap();
+    let eight_days = Duration::from_secs(8 * 86_400).as_millis() as i64;
+    kept.now_ms.fetch_add(eight_days, Ordering::Relaxed);
+    assert!(kept.pictures.tidy().await.is_err());
+    assert_eq!(kept.pictures.bytes(), 0);
 }

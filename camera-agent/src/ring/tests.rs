@@ -199,6 +199,29 @@ async fn what_is_past_its_time_goes_and_an_empty_day_with_it() {
     assert!(bench.folder().join("20261122/notes.txt").exists(), "what is foreign is left alone");
 }
 
+#[tokio::test]
+async fn a_file_that_cannot_be_removed_keeps_no_picture_out() {
+    let mut bench = Bench::new(2_000);
+    let clock: Clock = Arc::new(|| Timestamp::from_millis(START_MS));
+    let stuck = |_: &Path| Err(io::Error::from(io::ErrorKind::ResourceBusy));
+    let disk = Disk { discard: stuck, ..Disk::new(&bench.folder(), bench.bounds, clock) };
+    bench.ring = Ring { disk: Arc::new(disk), writer: Arc::default() };
+    for n in 0..4 {
+        assert_eq!(bench.keep(START_MS + n).await.unwrap(), START_MS + n);
+    }
+    assert_eq!(bench.list().await, [START_MS + 2, START_MS + 3]);
+    assert_eq!(fs::read_dir(bench.folder().join("20261122")).unwrap().count(), 4);
+    assert_eq!(
+        bench.keep(START_MS + 1).await.unwrap(),
+        START_MS + 4,
+        "the name of what is left there is taken"
+    );
+    // It is tried again after a start.
+    bench.reopen();
+    assert_eq!(bench.list().await, [START_MS + 3, START_MS + 4]);
+    assert_eq!(fs::read_dir(bench.folder().join("20261122")).unwrap().count(), 2);
+}
+
 #[test]
 fn a_day_of_previews_takes_little_memory() {
     assert_eq!(size_of::<Row>(), 16);
