@@ -25,7 +25,10 @@ use oriel_proto::{
 };
 
 pub(crate) use self::index::Row;
-use self::{files::Found, index::Index};
+use self::{
+    files::Found,
+    index::{Index, has_expired},
+};
 use crate::{disk::off_runtime, spool::Clock};
 
 /// Why a ring cannot do what it was asked.
@@ -249,7 +252,7 @@ impl Disk {
         self.drop_expired(now_ms);
         let (at_ms, path) = self.free(floor_ms(at)).ok_or(RingError::Time(at))?;
         let row = Row { at_ms, bytes };
-        if at_ms >= self.oldest_ms(now_ms) && self.make_room(now_ms, Some(row)) {
+        if !has_expired(at_ms, self.oldest_ms(now_ms)) && self.make_room(now_ms, Some(row)) {
             let failed = |source| RingError::Write { path: path.clone(), source };
             files::write(&self.folder, &path, jpeg).map_err(failed)?;
             self.with(|index| index.insert(row));

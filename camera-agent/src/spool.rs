@@ -27,7 +27,7 @@ use oriel_proto::{
 };
 use tokio::sync::{Semaphore, oneshot, watch};
 
-pub(crate) use self::{db::Bounds, upload::Next};
+pub(crate) use self::{db::Bounds, upload::Next, write::CLOCK_SET};
 use self::{db::Db, head::Head, query::Plan};
 use crate::disk::off_runtime;
 

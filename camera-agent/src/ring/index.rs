@@ -4,6 +4,8 @@ use std::{collections::VecDeque, ops::Range};
 
 use oriel_proto::{Timestamp, call::ImageMatch};
 
+use crate::spool::CLOCK_SET;
+
 /// How far ahead of the clock a picture's time may be, in milliseconds: cameras have clocks of their own. What lies further ahead
 /// was kept before the clock was set back.
 const AHEAD_MS: i64 = 60_000;
@@ -22,6 +24,11 @@ impl Row {
     pub(crate) fn at(self) -> Timestamp {
         Timestamp::from_millis(self.at_ms)
     }
+}
+
+/// Whether a picture is older than `before_ms`. The age of one that was taken before the clock was set is not known.
+pub(super) fn has_expired(at_ms: i64, before_ms: i64) -> bool {
+    (CLOCK_SET.as_micros() / 1_000..before_ms).contains(&at_ms)
 }
 
 /// The rows of a ring, oldest first; each takes 16 bytes.
@@ -97,9 +104,10 @@ impl Index {
         if desc { rows.rev().take(most).collect() } else { rows.take(most).collect() }
     }
 
-    /// The oldest row that is older than `before_ms`.
+    /// The oldest row that has expired.
     pub(super) fn expired(&self, before_ms: i64) -> Option<Row> {
-        self.rows.front().filter(|row| row.at_ms < before_ms).copied()
+        let known_age = self.from(CLOCK_SET.as_micros() / 1_000);
+        self.rows.get(known_age).filter(|row| has_expired(row.at_ms, before_ms)).copied()
     }
 
     /// Which row goes first, by a clock that says `now_ms`, when there is no room for them and `new`; none when `new` itself goes.

@@ -222,6 +222,29 @@ async fn a_file_that_cannot_be_removed_keeps_no_picture_out() {
     assert_eq!(fs::read_dir(bench.folder().join("20261122")).unwrap().count(), 2);
 }
 
+#[tokio::test]
+async fn pictures_from_before_the_clock_was_set_go_only_when_room_is_needed() {
+    let mut bench = Bench::new(3_000);
+    bench.now_ms.store(60_000, Ordering::Relaxed);
+    bench.keep(1_000).await.unwrap();
+    bench.keep(2_000).await.unwrap();
+    bench.now_ms.store(START_MS, Ordering::Relaxed);
+    bench.ring.tidy().await.unwrap();
+    bench.keep(START_MS).await.unwrap();
+    // It was on its way when the clock was set.
+    bench.keep(3_000).await.unwrap();
+    assert_eq!(bench.list().await, [2_000, 3_000, START_MS]);
+    // What was taken since has an age.
+    bench.go(3_600_001);
+    bench.ring.tidy().await.unwrap();
+    bench.reopen();
+    assert_eq!(bench.list().await, [2_000, 3_000]);
+    for n in 0..3 {
+        bench.keep(START_MS + 3_600_001 + n).await.unwrap();
+    }
+    assert_eq!(bench.list().await, [0, 1, 2].map(|n| START_MS + 3_600_001 + n));
+}
+
 #[test]
 fn a_day_of_previews_takes_little_memory() {
     assert_eq!(size_of::<Row>(), 16);

@@ -22,8 +22,8 @@ const DROP_OLD_ROWS: u64 = 1_000;
 /// How often age is looked at.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
-/// Clocks before this (2020-01-01) were never set: such events are not old, their age is unknown.
-const CLOCK_SET: Timestamp = Timestamp::from_millis(1_577_836_800_000);
+/// Clocks before this (2020-01-01) were never set: such events and pictures are not old, their age is unknown.
+pub(crate) const CLOCK_SET: Timestamp = Timestamp::from_millis(1_577_836_800_000);
 
 impl Db {
     /// Writes `drafts` in one transaction; when this returns they survive a power cut.
