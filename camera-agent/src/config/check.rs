@@ -95,11 +95,14 @@ pub fn parse_gateway_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// The text without what may be a password.
-fn presentable(text: &str) -> String {
-    match text.rsplit_once('@') {
+/// The text of an address without what may be a password.
+pub(super) fn presentable(text: &str) -> String {
+    let (begin, end) = text.split_at(text.find(['?', '#']).unwrap_or(text.len()));
+    match begin.rsplit_once('@') {
+        // Either a password has such a sign, or what follows it has an '@'.
+        _ if end.contains('@') => "…".to_owned(),
         Some((_, host)) => format!("…@{host}"),
-        None => text.split(['?', '#']).next().unwrap_or_default().to_owned(),
+        None => begin.to_owned(),
     }
 }
 

@@ -7,7 +7,11 @@ use oriel_proto::{ImageClass, Secret};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-use super::{ConfigError, check::wrong, parse};
+use super::{
+    ConfigError,
+    check::{presentable, wrong},
+    parse,
+};
 
 /// The least time between two pictures, in milliseconds: 25 a second.
 const LEAST_PICTURE_MS: u64 = 40;
@@ -140,8 +144,7 @@ impl std::str::FromStr for CameraUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let shown = text.rsplit('@').next().unwrap_or_default().split(['?', '#']).next().unwrap_or_default();
-        let refused = |why: &str| format!("url = {shown:?}: {why}");
+        let refused = |why: &str| format!("url = {:?}: {why}", presentable(text));
         let url = Url::parse(text).map_err(|e| refused(&e.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(refused("expected http:// or https://"));

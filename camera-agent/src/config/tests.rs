@@ -80,8 +80,16 @@ fn no_secret_shows_in_debug_output_or_errors() {
     assert!(!format!("{config:?}").contains("oen_secret"));
     let broken = GOOD.replace("code = \"oen_secret\"", "code = \"oen_secret");
     assert!(!refused(&broken).contains("oen_secret"));
-    let password = refused(&GOOD.replace("wss://gateway.example", "https://me:oen_secret@gateway.example"));
-    assert!(!password.contains("oen_secret"), "{password}");
+    for url in [
+        "https://me:oen_secret@gateway.example",
+        "https://me:oen?oen_secret@gateway.example",
+        "https://gateway.example/?code=oen@oen_secret",
+        "https://gateway.example/#oen@oen_secret",
+        "https://gateway.example/@?code=oen_secret",
+    ] {
+        let password = refused(&GOOD.replace("wss://gateway.example", url));
+        assert!(!password.contains("oen_secret"), "{password}");
+    }
 }
 
 #[test]
@@ -133,6 +141,9 @@ fn a_source_that_makes_no_sense_is_refused_in_words_without_a_secret() {
     for (source, from, to, words) in [
         (SNAPSHOT, "http:", "ftp:", "expected http:// or https://"),
         (SNAPSHOT, "192.168", "me:hush@192.168", "give user and password"),
+        (SNAPSHOT, "http://192.168.1.64/still.jpg", "rtsp://cam/s?password=p@hush", "url = \"…\": expected"),
+        (SNAPSHOT, "http://192.168.1.64/still.jpg", "rtsp://me:p#hush@cam/s", "url = \"…\""),
+        (SNAPSHOT, "http://192.168.1.64/still.jpg", "rtsp://cam/s?password=hush", "url = \"rtsp://cam/s\""),
         (SNAPSHOT, "user = \"me\", ", "", "source.password = …: it needs user"),
         (SNAPSHOT, ", password = \"hush\"", "", "source.user = me: it needs password"),
         (SNAPSHOT, "password", "password_file = \"x\", password", "there is a password too"),
