@@ -13,6 +13,9 @@ const QUIET: Duration = Duration::from_secs(3);
 /// How long after one movement the next may begin.
 const COOL_DOWN: Duration = Duration::from_secs(2);
 
+/// How much older than the last a picture may be that merely comes late. If it is older still the clock was set back.
+const LATE: Duration = Duration::from_secs(60);
+
 /// A movement that begins or ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Told {
@@ -41,8 +44,13 @@ struct Movement {
 }
 
 impl Detector {
-    /// The next picture; what it begins or ends. One that is older than the last is not looked at.
+    /// The next picture; what it begins or ends. One that comes late is not looked at.
     pub(super) fn look(&mut self, at: Timestamp, blocks: Blocks) -> Option<Told> {
+        if self.before.as_ref().is_some_and(|(seen, _)| seen.since(at) > LATE) {
+            let told = self.give_up();
+            *self = Self { before: Some((at, blocks)), ..Self::default() };
+            return told;
+        }
         let before = match self.before.take() {
             Some((seen, before)) if seen >= at => {
                 self.before = Some((seen, before));

@@ -103,6 +103,22 @@ fn an_older_picture_is_not_compared_and_another_size_begins_anew() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_ends_a_movement_and_the_next_one_is_found() {
+    let interval = Duration::from_secs(10);
+    let story = Story::new(1, interval);
+    let mut moves =
+        (1..).filter(|n| matches!(story.entry(*n), Entry::Motion { .. })).map(|n: u64| n * 10_000);
+    let (first, second) = (moves.next().unwrap(), moves.next().unwrap());
+    let mut watched = Watched::new(1, interval, NOON_MS);
+    let told = watched.told(first - 2_000, first + 2_000);
+    assert!(matches!(told[..], [(_, Told { begins: true, .. })]), "{told:?}");
+    watched.began_ms -= 3_600_000;
+    let told = watched.told(first + 2_000, second + 3_300);
+    assert!(told[0].0 == first + 2_000 && !told[0].1.begins, "{told:?}");
+    assert!(told.iter().any(|(ms, told)| told.begins && *ms + 700 >= second), "{told:?}");
+}
+
+#[test]
 fn a_movement_ends_when_no_picture_comes_any_more() {
     let interval = Duration::from_secs(10);
     let story = Story::new(1, interval);
