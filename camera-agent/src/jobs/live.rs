@@ -17,6 +17,9 @@ use crate::{camera::Camera, pictures::Picture, precedence::Lane, ring::Row};
 /// No source gives more pictures a second, whatever is asked for.
 const MOST_FPS: f32 = 60.0;
 
+/// Less than one picture an hour is one, as with sources.
+const LEAST_FPS: f32 = 1.0 / 3_600.0;
+
 /// How old a kept picture may be to be shown until the first new one comes.
 const FIRST_AGE: Duration = Duration::from_secs(60);
 
@@ -30,13 +33,13 @@ pub(super) async fn answer(call: &LiveCall, camera: &Camera, outlet: &mut Outlet
     if call.max_fps.is_nan() || call.max_fps <= 0.0 {
         return Err(unsupported(format!("{} pictures a second: expected more than 0", call.max_fps)));
     }
-    let fps = call.max_fps.min(MOST_FPS);
+    let fps = call.max_fps.clamp(LEAST_FPS, MOST_FPS);
     let no_class = || unsupported(format!("this camera has no pictures of class {}", call.class));
     let mut viewer = camera.pictures.watch(&call.class, fps).ok_or_else(no_class)?;
-    let distance = Duration::try_from_secs_f32(1.0 / fps).unwrap_or(Duration::MAX);
+    let distance = Duration::from_secs_f32(1.0 / fps);
     let (mut shown, mut next_at) = (None, Instant::now());
     if let Some(picture) = first(call, camera).await {
-        next_at = Instant::now() + distance;
+        next_at = Instant::now().checked_add(distance).unwrap_or(next_at);
         shown = Some(send(picture, camera, outlet).await?);
     }
     loop {

@@ -94,6 +94,20 @@ async fn a_viewer_begins_with_the_newest_of_the_last_minute_and_goes_on_when_the
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_wants_hardly_any_pictures_gets_one_an_hour() {
+    let mut desk = Desk::open().await;
+    desk.keep(0, picture(1_000, 1)).await;
+    for fps in [1e-20, f32::MIN_POSITIVE / 2.0] {
+        let id = desk.ask(live(fps));
+        assert_eq!(desk.live(id).await.1, picture(1_000, 1));
+        desk.camera.pictures.show(preview(NOW_MS + 1, picture(1_000, 2)));
+        assert!(desk.is_silent(3_599 * SECOND).await);
+        assert_eq!(desk.live(id).await.1, picture(1_000, 2));
+        desk.jobs.cancel(id);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_sent_after_a_cancel_in_the_middle_of_a_picture() {
     let mut desk = Desk::open().await;
     desk.keep(0, picture(500_000, 1)).await;
