@@ -103,13 +103,16 @@ impl Pictures {
     }
 
     /// Keeps a picture in the ring (its time moved on where it is taken), shows it to whoever watches live, and tells of it; gives
-    /// the time it is known by. One that cannot be kept is shown all the same.
+    /// the time it is known by. One that cannot be kept is shown all the same; one that the ring drops at once is not.
     pub(crate) async fn keep(&self, picture: Picture) -> Result<Timestamp, RingError> {
         let Some(series) = self.series(&picture.class) else { return Err(RingError::Class(picture.class)) };
         match series.ring.keep(picture.at, picture.jpeg.clone()).await {
             Ok(at) => {
-                series.news.tell(&self.shared.camera, &picture.class, at);
-                series.stage.show(Picture { at, ..picture });
+                // What is older than all that is kept is no news.
+                if series.ring.holds(at) {
+                    series.news.tell(&self.shared.camera, &picture.class, at);
+                    series.stage.show(Picture { at, ..picture });
+                }
                 Ok(at)
             }
             Err(e) => {

@@ -2,6 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -70,4 +71,18 @@ async fn one_series_that_cannot_be_tidied_does_not_keep_the_other_from_it() {
     kept.now_ms.fetch_add(eight_days, Ordering::Relaxed);
     assert!(kept.pictures.tidy().await.is_err());
     assert_eq!(kept.pictures.bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_picture_that_is_dropped_at_once_is_neither_told_nor_shown() {
+    let kept = Kept::new();
+    let mailbox = Arc::default();
+    let _subscription = kept.pictures.subscribe(&ImageClass::Main, &mailbox).unwrap();
+    let mut viewer = kept.pictures.watch(&ImageClass::Main, 1.0).unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    kept.keep(ImageClass::Main, START_MS - 8 * 86_400_000).await;
+    assert!(viewer.newest().is_none() && mailbox.poll(&mut cx).is_pending());
+    let at = kept.keep(ImageClass::Main, START_MS).await;
+    assert_eq!(viewer.newest().unwrap().at, at);
+    assert_eq!(mailbox.poll(&mut cx), Poll::Ready(("porch".parse().unwrap(), ImageClass::Main, at)));
 }
