@@ -108,7 +108,10 @@ impl Pictures {
         let Some(series) = self.series(&picture.class) else { return Err(RingError::Class(picture.class)) };
         match series.ring.keep(picture.at, picture.jpeg.clone()).await {
             Ok(at) => {
-                series.news.tell(&self.shared.camera, &picture.class, at);
+                // One that was dropped at once is no news.
+                if series.ring.holds(at) {
+                    series.news.tell(&self.shared.camera, &picture.class, at);
+                }
                 series.stage.show(Picture { at, ..picture });
                 Ok(at)
             }

@@ -153,6 +153,11 @@ impl Ring {
         Ok(self.disk.lock().as_ref().and_then(|index| index.find(matching, at_ms, now_ms)))
     }
 
+    /// Whether a picture of this time is kept.
+    pub(crate) fn holds(&self, at: Timestamp) -> bool {
+        self.disk.with(|index| index.holds(floor_ms(at))).unwrap_or(false)
+    }
+
     /// The times of the pictures before and after this time.
     pub(crate) fn around(&self, at: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
         let (prev, next) = self.disk.lock().as_ref().map_or((None, None), |index| index.around(floor_ms(at)));

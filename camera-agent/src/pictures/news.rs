@@ -81,3 +81,32 @@ impl News {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn of_each_series_the_newest_waits_and_what_is_watched_no_longer_is_forgotten() {
+        let (news, mailbox) = (News::default(), Arc::new(Mailbox::default()));
+        let [porch, yard]: [CameraId; 2] = ["porch", "yard"].map(|id| id.parse().unwrap());
+        let subscription = news.subscribe(&mailbox);
+        for ms in 1..=3 {
+            for (camera, class) in
+                [(&porch, ImageClass::Preview), (&porch, ImageClass::Main), (&yard, ImageClass::Main)]
+            {
+                news.tell(camera, &class, Timestamp::from_millis(ms));
+            }
+        }
+        mailbox.keep(&porch, &[ImageClass::Main]);
+        drop(subscription);
+        news.tell(&porch, &ImageClass::Preview, Timestamp::from_millis(4));
+        let mut cx = Context::from_waker(Waker::noop());
+        let newest = Timestamp::from_millis(3);
+        assert_eq!(mailbox.poll(&mut cx), Poll::Ready((porch, ImageClass::Main, newest)));
+        assert_eq!(mailbox.poll(&mut cx), Poll::Ready((yard, ImageClass::Main, newest)));
+        assert!(mailbox.poll(&mut cx).is_pending());
+    }
+}

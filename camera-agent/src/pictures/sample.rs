@@ -20,7 +20,7 @@ pub(crate) fn picture(bytes: usize, mark: u8) -> Bytes {
             size -= 4;
         }
         jpeg.extend([0xff, 0xfe]);
-        jpeg.extend(u16::try_from(size - 2).unwrap().to_be_bytes());
+        jpeg.extend(((size - 2) as u16).to_be_bytes());
         jpeg.resize(jpeg.len() + size - 4, mark);
         left -= size;
     }

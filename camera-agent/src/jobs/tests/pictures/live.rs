@@ -137,3 +137,19 @@ async fn pictures_take_no_more_of_the_link_than_the_uplink_allows_and_live_gives
     desk.answer(describe).await.unwrap();
     assert_eq!(all.elapsed(), Duration::ZERO, "what is no picture does not wait");
 }
+
+#[tokio::test(start_paused = true)]
+async fn without_credit_it_is_left_open_which_picture_comes_next() {
+    let mut desk = Desk::open().await;
+    let id = desk.ask(live(60.0));
+    assert!(desk.is_silent(SECOND).await);
+    // Leaves less than one Part of the first credit.
+    desk.camera.pictures.show(preview(NOW_MS + 1, picture(28_000, 1)));
+    while !desk.is_silent(SECOND).await {}
+    for n in 2..=3 {
+        desk.camera.pictures.show(preview(NOW_MS + i64::from(n), picture(28_000, n)));
+        assert!(desk.is_silent(SECOND).await);
+    }
+    desk.jobs.credit(id, 100_000);
+    assert_eq!(desk.live(id).await.1, picture(28_000, 3));
+}
