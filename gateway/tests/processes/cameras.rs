@@ -14,10 +14,21 @@ use super::{
 /// A gray picture of 8 by 8 pixels.
 const GRAY: &[u8] = include_bytes!("../../../camera-agent/tests/common/picture.jpg");
 
-/// A picture of so many bytes more.
-fn picture(more: u16) -> Vec<u8> {
-    let length = (more + 2).to_be_bytes();
-    [&GRAY[..2], &[0xff, 0xfe], &length, &vec![b'x'; more.into()], &GRAY[2..]].concat()
+/// The largest comment in a picture, in bytes.
+const COMMENT: usize = 60_000;
+
+/// More than the buffers between a camera and an FTP server hold.
+const LARGE: usize = 4_000_000;
+
+/// A picture of some more bytes, in comments of at most so many.
+fn picture(more: usize) -> Vec<u8> {
+    let comment = |bytes: usize| {
+        let length = u16::try_from(bytes + 2).unwrap().to_be_bytes();
+        [&[0xff, 0xfe], &length[..], &vec![b'x'; bytes]].concat()
+    };
+    let comments: Vec<u8> =
+        (0..more).step_by(COMMENT).flat_map(|at| comment(COMMENT.min(more - at))).collect();
+    [&GRAY[..2], &comments, &GRAY[2..]].concat()
 }
 
 /// A picture whose header says that it has 65,535 by 65,535 pixels.
@@ -51,7 +62,8 @@ const BESIDE: &str = "{ type = \"simulator\", interval_ms = 200, preview_ms = 20
 #[track_caller]
 fn goes_on(gateway: &Gateway, device: &Device) {
     let http = gateway.http();
-    let (pictures, events) = (kept(device, "beside").len(), gateway.log("beside").len());
+    let events = gateway.log("beside").len();
+    let pictures = kept(device, "beside").len();
     http.until("/v1/cameras/beside", |camera| {
         camera["status"] == "online" && kept(device, "beside").len() >= pictures + 10
     });
@@ -127,13 +139,13 @@ fn what_a_camera_uploads_by_ftp_is_kept_with_its_time_once_it_is_whole() {
     http.until("/v1/cameras/yard", |_| is_kept(&format!("{today}/000001.000.jpg")));
 
     // The connection breaks in the middle of a picture.
-    fs::write(&file, picture(5_000)).unwrap();
+    fs::write(&file, picture(LARGE)).unwrap();
     let begun = format!("cam/{today}000002.jpg");
     let _uploading = ftp.upload_slowly(&file, &begun);
     let part = |path: &Path| path.metadata().map_or(0, |about| about.len());
     http.until("/v1/cameras/yard", |_| part(&drop_off.join(&begun)) > 0);
     ftp.cut();
-    assert!(part(&drop_off.join(&begun)) < picture(5_000).len() as u64);
+    assert!(part(&drop_off.join(&begun)) < picture(LARGE).len() as u64);
     goes_on(&gateway, &device);
 
     let ftp = FtpServer::start(&drop_off);
@@ -147,10 +159,10 @@ fn what_a_camera_uploads_by_ftp_is_kept_with_its_time_once_it_is_whole() {
     assert_eq!(kept(&device, "yard").len(), 2);
 
     // The camera sends the broken one again.
-    fs::write(&file, picture(5_000)).unwrap();
+    fs::write(&file, picture(LARGE)).unwrap();
     ftp.upload(&file, &begun);
     http.until("/v1/cameras/yard", |_| is_kept(&format!("{today}/000002.000.jpg")));
-    assert_eq!(of_size(&device, "yard", picture(5_000).len()), 1);
+    assert_eq!(of_size(&device, "yard", picture(LARGE).len()), 1);
 }
 
 #[test]

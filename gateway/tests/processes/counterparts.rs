@@ -107,10 +107,10 @@ impl FtpServer {
         Process::start(self.curl(file, to)).finish().fine();
     }
 
-    /// Begins to upload a file, a hundred bytes a second.
+    /// Begins to upload a file, ten thousand bytes a second.
     pub(crate) fn upload_slowly(&self, file: &Path, to: &str) -> Process {
         let mut command = self.curl(file, to);
-        command.args(["--limit-rate", "100"]);
+        command.args(["--limit-rate", "10k"]);
         Process::start(command)
     }
 
