@@ -122,10 +122,11 @@ impl Pictures {
         }
     }
 
-    /// Shows a picture to whoever watches live, without keeping it.
+    /// Shows a picture to whoever watches live, without keeping it. Its time has whole milliseconds as well.
     pub(crate) fn show(&self, picture: Picture) {
         if let Some(series) = self.series(&picture.class) {
-            series.stage.show(picture);
+            let at = Timestamp::from_millis(picture.at.as_micros().div_euclid(1_000));
+            series.stage.show(Picture { at, ..picture });
         }
     }
 

@@ -86,3 +86,12 @@ async fn a_picture_that_is_dropped_at_once_is_neither_told_nor_shown() {
     assert_eq!(viewer.newest().unwrap().at, at);
     assert_eq!(mailbox.poll(&mut cx), Poll::Ready(("porch".parse().unwrap(), ImageClass::Main, at)));
 }
+
+#[tokio::test]
+async fn the_time_of_a_picture_that_is_only_shown_has_whole_milliseconds() {
+    let kept = Kept::new();
+    let mut viewer = kept.pictures.watch(&ImageClass::Preview, 1.0).unwrap();
+    let (class, at) = (ImageClass::Preview, Timestamp::from_micros(START_MS * 1_000 + 999));
+    kept.pictures.show(Picture { class, at, jpeg: picture(LEAST, 0) });
+    assert_eq!(viewer.newest().unwrap().at, Timestamp::from_millis(START_MS));
+}
