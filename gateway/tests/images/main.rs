@@ -9,6 +9,7 @@ mod live;
 mod many;
 mod one;
 mod owner;
+#[allow(dead_code, reason = "each test program uses its own part")]
 #[path = "../common/picture.rs"]
 mod real;
 mod shared;
