@@ -47,7 +47,8 @@ async fn new_pictures_are_told_of_while_their_class_is_watched() {
     gateway.watch_classes(&[PREVIEW, "thermal".into(), PREVIEW], true).await;
     assert_eq!(gateway.fresh().await, [], "what was there before is asked for");
     gateway.keep(MAIN).await;
-    let old = Picture { class: PREVIEW, at: Timestamp::default(), jpeg: picture(LEAST, 0) };
+    let long_ago = Timestamp::from_millis(1_600_000_000_000);
+    let old = Picture { class: PREVIEW, at: long_ago, jpeg: picture(LEAST, 0) };
     gateway.camera.pictures.keep(old).await.unwrap();
     assert_eq!(gateway.fresh().await, [], "one is of another class, one is past its time");
     let at = gateway.keep(PREVIEW).await;
