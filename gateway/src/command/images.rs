@@ -28,7 +28,7 @@ const COUNT: u32 = 100;
 pub(crate) enum Images {
     /// List the pictures that a camera has
     List(List),
-    /// Download pictures, as files called <camera>-<YYYYMMDDhhmmss.xxx>.jpeg
+    /// Download pictures, as files called CAMERA-YYYYMMDDhhmmss.xxx.jpeg
     Get(get::Get),
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Snapshot {
     /// A small one or a full-size one
     #[arg(long, value_enum, default_value_t = Class::Preview)]
     class: Class,
-    /// The file or folder to write to, - for standard output [default: <camera>-<YYYYMMDDhhmmss.xxx>.jpeg]
+    /// The file or folder to write to, - for standard output [default: CAMERA-YYYYMMDDhhmmss.xxx.jpeg]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
