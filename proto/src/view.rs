@@ -1,4 +1,4 @@
-//! The events of an answer, read where they stand: nothing is copied, and no structure is built that is only to be written again.
+//! The events of an answer, or the bytes of a picture, read where they stand: nothing is copied, and no structure is built that is only to be written again.
 //!
 //! What it gives is what [`decode`](crate::decode) gives of the same frame, and a frame that `decode` refuses it refuses too, unless
 //! only a field is wrong that is not given; tests compare the two.
@@ -69,6 +69,22 @@ pub fn read_events<'a>(
         b"Done" => reader.field("trailer", Reader::trailer).map(Some),
         _ => Err(ViewError::OtherContent),
     }
+}
+
+/// The bytes of a picture that a Part holds; none when it is another frame, or holds something else.
+pub fn read_bytes(frame: &[u8]) -> Option<&[u8]> {
+    let mut reader = Reader(Scanner { rest: frame });
+    if reader.variant("the frame").ok()? != b"Part" {
+        return None;
+    }
+    let bytes = reader.field("body", |reader| {
+        let is_bytes = reader.variant("the body")? == b"Bytes";
+        match reader.token("the body")? {
+            Token::Bin(bytes) if is_bytes => Ok(bytes),
+            _ => Err(ViewError::OtherContent),
+        }
+    });
+    bytes.ok()
 }
 
 /// A field that must be there just once.

@@ -10,7 +10,7 @@ use oriel_proto::{
     codec::outline,
     decode, encode,
     event::Data,
-    view::{EventView, ViewError, read_events},
+    view::{EventView, ViewError, read_bytes, read_events},
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -51,6 +51,14 @@ fn said(frame: AgentFrame) -> Option<Said> {
     }
 }
 
+/// The bytes of a picture that a decoded frame holds as a Part.
+fn picture(frame: &AgentFrame) -> Option<Vec<u8>> {
+    match frame {
+        AgentFrame::Part { body: Body::Bytes(bytes), .. } => Some(bytes.to_vec()),
+        _ => None,
+    }
+}
+
 /// The samples that answer questions.
 fn answers() -> Vec<Vec<u8>> {
     let is_answer = |frame: &AgentFrame| {
@@ -64,7 +72,16 @@ proptest! {
     #[test]
     fn what_is_read_in_place_is_what_decoding_gives(frame in arbitrary::agent_frame()) {
         let bytes = encode(&frame).unwrap();
+        prop_assert_eq!(read_bytes(&bytes).map(<[u8]>::to_vec), picture(&frame));
         prop_assert_eq!(read(&bytes), said(frame).ok_or(ViewError::OtherContent));
+    }
+
+    #[test]
+    fn bytes_of_a_picture_are_read_where_they_stand(length in 0..70_000_usize) {
+        let jpeg: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+        let body = Body::Bytes(jpeg.clone().into());
+        let bytes = encode(&AgentFrame::Part { id: RequestId::new(), n: 7, body }).unwrap_or_default();
+        prop_assert_eq!(read_bytes(&bytes), (!bytes.is_empty()).then_some(&*jpeg));
     }
 
     // They have a way of their own through the reader.
@@ -114,6 +131,10 @@ fn of_a_broken_frame_no_more_is_read_than_decoding_gives() {
                 bytes[i] = byte;
                 if !reaches_its_asker(&bytes) {
                     continue;
+                }
+                if let Some(jpeg) = read_bytes(&bytes) {
+                    let decoded = decode::<AgentFrame>(&bytes).ok();
+                    assert_eq!(decoded.as_ref().and_then(picture).as_deref(), Some(jpeg), "{bytes:02x?}");
                 }
                 if let Ok(events) = read(&bytes) {
                     let decoded = decode::<AgentFrame>(&bytes);

@@ -36,10 +36,15 @@ struct Rest {
     left: u64,
     /// How many pieces may still come.
     pieces: u64,
+    /// Why no more comes behind what was given.
+    failed: Option<RelayError>,
 }
 
 /// Bytes of a picture that each piece of it but the last few brings at least: smaller ones would take more room than the picture.
 const LEAST_PIECE: u64 = 1 << 10;
+
+/// About so many bytes of a shared picture are written at once when they are there: a write costs as much as some ten pieces.
+const WRITTEN_AT_ONCE: usize = 64 << 10;
 
 /// Pieces that may be smaller.
 const SMALL_PIECES: u64 = 8;
@@ -59,7 +64,7 @@ async fn begin_next(mut bodies: Bodies) -> Result<Begun, RelayError> {
     match left.filter(|_| jpeg::begins(&first)) {
         Some(left) => {
             let pieces = left / LEAST_PIECE + SMALL_PIECES;
-            Ok(Begun { head, first, rest: Rest { bodies, left, pieces } })
+            Ok(Begun { head, first, rest: Rest { bodies, left, pieces, failed: None } })
         }
         None => Err(RelayError::other_content()),
     }
@@ -80,6 +85,9 @@ pub(super) async fn whole_next(bodies: Bodies) -> Result<(Head, Bytes, Bodies), 
 impl Rest {
     /// The next bytes; none behind the last ones. Safe to drop and call again.
     async fn next(&mut self) -> Result<Option<Bytes>, RelayError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         match self.bodies.next().await? {
             Next::Body(Body::Bytes(bytes)) if !bytes.is_empty() => {
                 self.left =
@@ -91,6 +99,22 @@ impl Rest {
             // An answer that ends before its picture does is no whole one.
             _ => Err(RelayError::other_content()),
         }
+    }
+
+    /// A piece and those behind it that are here already: together they are written at once.
+    fn with_what_is_here(&mut self, piece: Bytes) -> Bytes {
+        let (mut length, mut pieces) = (piece.len(), vec![piece]);
+        while self.left > 0 && length < WRITTEN_AT_ONCE && self.failed.is_none() {
+            match self.next().now_or_never() {
+                Some(Ok(Some(next))) => {
+                    length += next.len();
+                    pieces.push(next);
+                }
+                Some(Err(error)) => self.failed = Some(error),
+                Some(Ok(None)) | None => break,
+            }
+        }
+        if pieces.len() == 1 { pieces.remove(0) } else { pieces.concat().into() }
     }
 }
 
@@ -135,7 +159,8 @@ pub(super) struct Picture {
 impl Picture {
     /// The picture that has begun, for which there is room.
     pub(super) fn new(begun: Begun, room: OwnedSemaphorePermit, done: Done) -> Self {
-        let Begun { head, first, rest } = begun;
+        let Begun { head, first, mut rest } = begun;
+        let first = rest.with_what_is_here(first);
         let (waited, end) = (rest.bodies.waited(), OnceLock::new());
         let (came, done) = (Mutex::new(vec![first]), Mutex::new(Some(done)));
         Self { head, waited, came, rest: tokio::sync::Mutex::new(Some(rest)), end, done, _room: room }
@@ -156,6 +181,7 @@ impl Picture {
         let Some(coming) = rest.as_mut().filter(|_| lock(&self.came).len() <= n) else { return };
         let end = match coming.next().await {
             Ok(Some(bytes)) => {
+                let bytes = coming.with_what_is_here(bytes);
                 lock(&self.came).push(bytes);
                 if coming.left > 0 {
                     return;

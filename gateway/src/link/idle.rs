@@ -22,7 +22,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt as _, Sink, Stream};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -30,15 +30,22 @@ use tokio_tungstenite::{
         protocol::{Role, WebSocketConfig},
     },
 };
+use tokio_util::io::poll_read_buf;
 
-use self::position::{Position, Tracked};
+use self::{
+    plain::Begins,
+    position::{Position, Tracked},
+};
 
 /// The most that is read at once while a socket is parked.
 const READ_AT_ONCE: usize = 64 << 10;
 
+/// Whoever reads so much keeps the buffer that it was read into.
+const LARGE: usize = READ_AT_ONCE / 4;
+
 thread_local! {
     /// What parked sockets read into, so that waiting needs no buffer of their own; used within one poll alone.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_AT_ONCE].into_boxed_slice());
+    static SCRATCH: RefCell<BytesMut> = RefCell::new(BytesMut::new());
 }
 
 /// A WebSocket of a server.
@@ -113,25 +120,29 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for IdleSocket<T> {
         let this = self.get_mut();
         loop {
             match &mut this.state {
-                State::Parked(_) if !this.came.is_empty() => {
+                State::Parked(io) => {
                     let most = (this.config)().max_frame_size;
                     match plain::take(&mut this.came, most) {
-                        Some(message) => return Poll::Ready(Some(Ok(Message::Binary(message)))),
-                        None => this.wake(),
+                        Begins::Whole(message) => return Poll::Ready(Some(Ok(Message::Binary(message)))),
+                        Begins::Foreign => {
+                            this.wake();
+                            continue;
+                        }
+                        Begins::Partly => {}
+                    }
+                    match ready!(poll_read(io, &mut this.came, cx)) {
+                        // The end of the stream, which the codec meets again and judges.
+                        Ok(0) => {
+                            this.closing = true;
+                            this.wake();
+                        }
+                        Ok(_) => {}
+                        Err(error) => {
+                            this.state = State::Ended;
+                            return Poll::Ready(Some(Err(error.into())));
+                        }
                     }
                 }
-                State::Parked(io) => match ready!(poll_read(io, cx)) {
-                    // The end of the stream, which the codec meets again and judges.
-                    Ok(came) if came.is_empty() => {
-                        this.closing = true;
-                        this.wake();
-                    }
-                    Ok(came) => this.came = came,
-                    Err(error) => {
-                        this.state = State::Ended;
-                        return Poll::Ready(Some(Err(error.into())));
-                    }
-                },
                 State::Awake(codec) => {
                     let mut codec = Pin::new(&mut **codec);
                     let position = &codec.get_ref().position;
@@ -144,7 +155,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for IdleSocket<T> {
                     let item = ready!(codec.poll_next(cx));
                     this.given += 1;
                     this.closing |= !matches!(&item, Some(Ok(message)) if !message.is_close());
-                    return Poll::Ready(item);
+                    return Poll::Ready(item.map(|item| item.map(alone)));
                 }
                 State::Ended => return Poll::Ready(None),
             }
@@ -180,11 +191,31 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Message> for IdleSocket<T> {
     }
 }
 
-/// A copy of just what came.
-fn poll_read<T: AsyncRead + Unpin>(io: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<BytesMut>> {
+/// Adds what comes next to what came; gives how much it is.
+fn poll_read<T: AsyncRead + Unpin>(
+    io: &mut T,
+    came: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
     SCRATCH.with_borrow_mut(|scratch| {
-        let mut buf = ReadBuf::new(scratch);
-        ready!(Pin::new(io).poll_read(cx, &mut buf))?;
-        Poll::Ready(Ok(BytesMut::from(buf.filled())))
+        scratch.clear();
+        // The beginning of a message, mostly: it is copied, and not what is read behind it.
+        scratch.extend_from_slice(came);
+        scratch.reserve(READ_AT_ONCE);
+        let read = ready!(poll_read_buf(Pin::new(io), cx, scratch))?;
+        if scratch.len() >= LARGE {
+            mem::swap(came, scratch);
+        } else if read > 0 {
+            *came = BytesMut::from(&scratch[..]);
+        }
+        Poll::Ready(Ok(read))
     })
+}
+
+/// A message that shares its memory with nothing, as what needs no codec does: whoever keeps it keeps just it.
+fn alone(message: Message) -> Message {
+    match message {
+        Message::Binary(payload) => Message::Binary(Bytes::copy_from_slice(&payload)),
+        other => other,
+    }
 }

@@ -74,13 +74,13 @@ impl Pending {
         }
     }
 
-    /// The `n`th Part, which costs its length in credit; false when nobody waits for it.
-    pub(super) fn part(&self, id: RequestId, n: u64, frame: &[u8]) -> Result<bool, OverCredit> {
+    /// The `n`th Part, which costs its length in credit; gives where it lies until whoever takes it is told, none when nobody waits.
+    pub(super) fn part(&self, id: RequestId, n: u64, frame: &Bytes) -> Result<Option<Arc<Slot>>, OverCredit> {
         let slot = match &*self.lock() {
             Table::Open(slots) => slots.get(&id).cloned(),
             Table::Closed => None,
         };
-        slot.map_or(Ok(false), |slot| slot.push(n, frame).map(|()| true))
+        slot.map(|slot| slot.push(n, frame).map(|()| slot)).transpose()
     }
 
     /// A Reply or Done; false when nobody waits for it.
@@ -183,7 +183,7 @@ impl Slot {
         }
     }
 
-    fn push(&self, n: u64, frame: &[u8]) -> Result<(), OverCredit> {
+    fn push(&self, n: u64, frame: &Bytes) -> Result<(), OverCredit> {
         let cost = u32::try_from(frame.len()).unwrap_or(u32::MAX);
         let mut state = self.lock();
         if n != state.next {
@@ -191,11 +191,13 @@ impl Slot {
         }
         state.credit = state.credit.checked_sub(cost).ok_or(OverCredit)?;
         state.next += 1;
-        // Copied: what came shares its memory with everything that was read along with it.
-        state.parts.push_back(Bytes::copy_from_slice(frame));
-        drop(state);
-        self.news.notify_one();
+        state.parts.push_back(frame.clone());
         Ok(())
+    }
+
+    /// Tells whoever takes it that Parts have come.
+    pub(super) fn tell(&self) {
+        self.news.notify_one();
     }
 
     fn finish(&self, end: End) {

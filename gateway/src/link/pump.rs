@@ -6,6 +6,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -27,6 +28,7 @@ use super::{
     Close, Link,
     handshake::{self, Socket, violation},
     heartbeat::{Heartbeat, Verdict},
+    pending::Slot,
 };
 
 /// What comes up a socket unasked. Nothing here may wait: not for the disk, not for anybody.
@@ -65,7 +67,7 @@ pub fn run<S: Socket, I: Inbox>(
 ) -> impl Future<Output = End> {
     let heartbeat = Heartbeat::new(heartbeat, Instant::now());
     let turn = Turn::Reading;
-    let mut pump = Pump { socket, link, unflushed: false, ping: false, turn, heartbeat };
+    let mut pump = Pump { socket, link, unflushed: false, ping: false, fed: None, turn, heartbeat };
     // What an async function is given it keeps room for twice, once it has moved it; a block uses it where it is.
     async move {
         let end = pump.until_its_end(&mut inbox).await;
@@ -81,6 +83,8 @@ struct Pump<S> {
     unflushed: bool,
     /// A ping waits to be sent.
     ping: bool,
+    /// Parts have come for this answer, and nobody was told: Parts that come together are taken and written together.
+    fed: Option<Arc<Slot>>,
     turn: Turn,
     heartbeat: Heartbeat,
 }
@@ -137,6 +141,7 @@ impl<S: Socket> Pump<S> {
         match step {
             Step::Queued => {
                 self.turn = Turn::Sending;
+                self.tell();
                 // Where others ask too, their frames get into the same flush; one that is alone waits for nobody, since
                 // giving way means to wait until every other task has had its turn.
                 return Ok(self.link.open_calls() > 1);
@@ -177,7 +182,7 @@ impl<S: Socket> Pump<S> {
             Poll::Ready(Some(Ok(message))) => return Poll::Ready(Step::Received(message)),
             Poll::Ready(Some(Err(error))) => return Poll::Ready(Step::Ended(broken(error))),
             Poll::Ready(None) => return Poll::Ready(Step::Ended(End::ByAgent(None))),
-            Poll::Pending => {}
+            Poll::Pending => self.tell(),
         }
         if self.turn != Turn::Sending && self.link.0.outbox.has_frames() {
             return Poll::Ready(Step::Queued);
@@ -242,11 +247,19 @@ impl<S: Socket> Pump<S> {
     fn receive<I: Inbox>(&mut self, message: Message, inbox: &mut I) -> Result<(), End> {
         match message {
             Message::Binary(bytes) => match outline(&bytes) {
-                Ok(outline) => self.frame(outline, &bytes, inbox),
+                Ok(outline) => {
+                    if outline.tag != "Part" {
+                        self.tell();
+                    }
+                    self.frame(outline, &bytes, inbox)
+                }
                 Err(violation) => Err(self.broken(violation)),
             },
             Message::Close(frame) => Err(End::ByAgent(frame.map(|frame| frame.code.into()))),
-            Message::Ping(_) | Message::Pong(_) => Ok(()),
+            Message::Ping(_) | Message::Pong(_) => {
+                self.tell();
+                Ok(())
+            }
             Message::Text(_) | Message::Frame(_) => Err(End::ByGateway(Close::NotBinary)),
         }
     }
@@ -256,11 +269,12 @@ impl<S: Socket> Pump<S> {
         let pending = &self.link.0.pending;
         let waited_for = match (outline.tag, outline.id, outline.n) {
             ("Part", Some(id), Some(n)) => {
-                pending.part(id, n, bytes).map_err(|_| End::ByGateway(Close::OverCredit))?
+                let slot = pending.part(id, n, bytes).map_err(|_| End::ByGateway(Close::OverCredit))?;
+                let waited_for = slot.is_some();
+                self.feed(slot);
+                waited_for
             }
-            // Shares its memory with what was read along with it; whoever asked is about to read it.
-            ("Reply", Some(id), _) => pending.end(id, bytes.clone()),
-            ("Done", Some(id), _) => pending.end(id, Bytes::copy_from_slice(bytes)),
+            ("Reply" | "Done", Some(id), _) => pending.end(id, bytes.clone()),
             ("Fail", Some(id), _) => match decode_outlined(bytes, outline) {
                 Ok(AgentFrame::Fail(fail)) => pending.fail(id, fail.into_failure()),
                 _ => {
@@ -279,6 +293,22 @@ impl<S: Socket> Pump<S> {
             self.link.0.metrics.late_frames.inc();
         }
         Ok(())
+    }
+
+    /// A Part lies in this slot; whoever waits for another answer is told first.
+    fn feed(&mut self, slot: Option<Arc<Slot>>) {
+        let Some(slot) = slot else { return };
+        if self.fed.as_ref().is_some_and(|fed| !Arc::ptr_eq(fed, &slot)) {
+            self.tell();
+        }
+        self.fed = Some(slot);
+    }
+
+    /// Tells who waits for what has come.
+    fn tell(&mut self) {
+        if let Some(slot) = self.fed.take() {
+            slot.tell();
+        }
     }
 
     fn unasked<I: Inbox>(&mut self, outline: Outline<'_>, bytes: &[u8], inbox: &mut I) -> Result<(), End> {

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use oriel_proto::{AgentFrame, Body, Trailer, decode};
+use oriel_proto::{AgentFrame, Body, Trailer, decode, view::read_bytes};
 
 use super::{Answering, RelayError};
 
@@ -34,6 +34,15 @@ impl Bodies {
         self.answering.waited
     }
 
+    /// Waits until something more has come, however long that takes, as long as the camera's agent gives signs of life. Safe to drop
+    /// and call again.
+    pub async fn wait(&mut self) -> Result<(), RelayError> {
+        match self.waiting.is_empty() && self.trailer.is_none() {
+            true => self.answering.wait().await,
+            false => Ok(()),
+        }
+    }
+
     /// The next body, or the end, behind which there is nothing. Safe to drop and call again.
     pub async fn next(&mut self) -> Result<Next, RelayError> {
         if let Some(body) = self.waiting.pop_front() {
@@ -43,6 +52,10 @@ impl Bodies {
             return Ok(Next::End(trailer));
         }
         let piece = self.answering.next().await?;
+        // Nearly all of an answer that is long; not copied once more.
+        if let Some(bytes) = read_bytes(piece.frame()) {
+            return Ok(Next::Body(Body::Bytes(piece.frame().slice_ref(bytes))));
+        }
         let frame = decode(piece.frame()).map_err(|error| self.answering.unreadable(&piece, error))?;
         match frame {
             AgentFrame::Part { body, .. } => Ok(Next::Body(body)),
