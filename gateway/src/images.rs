@@ -7,6 +7,7 @@ mod kept;
 mod list;
 mod live;
 mod picture;
+mod room;
 pub mod scale;
 pub mod zip;
 
@@ -20,24 +21,22 @@ use oriel_proto::{
     AgentId, Call, CameraId, ImageClass, Timestamp,
     call::{ImageCall, ImageMatch, ImagesCall, SnapshotCall},
     image::ImageCount,
-    limits::IMAGE_BYTES,
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::time::{Instant, timeout};
 
 use self::{
     kept::Kept,
     list::ListAnswer,
     live::Channels,
     picture::{Alone, Picture, begin},
+    room::Room,
     scale::Scaler,
 };
 pub use self::{
     list::{ImageList, ImageStream},
     live::{Frame, Viewing, Written},
     picture::Reading,
+    room::Taken,
 };
 use crate::{
     clock,
@@ -47,11 +46,14 @@ use crate::{
         gather::{once, whole},
         shared::{Patience, Shared},
     },
-    store::CameraRecord,
+    store::{CameraRecord, KeyId},
 };
 
 /// A picture whose time lies further ahead than this by its device's own clock was taken before that clock was set back.
 const AHEAD: Duration = Duration::from_secs(1);
+
+/// How long a picture waits for room before it is given up: until then whoever holds the room and takes nothing was given up too.
+const ROOM_WITHIN: Duration = Duration::from_secs(330);
 
 /// Which pictures of a camera are meant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -103,8 +105,7 @@ struct Parts {
     kept: Kept,
     channels: Channels,
     scaler: Scaler,
-    /// Room for pictures that are gathered whole before they go on, in KiB.
-    gathered: Arc<Semaphore>,
+    room: Room,
 }
 
 /// A whole picture, which takes its room as long as this is held.
@@ -115,7 +116,7 @@ pub struct Gathered {
     /// All of it.
     pub jpeg: Bytes,
     /// Its room, which what is made of it goes on to hold.
-    pub room: Option<OwnedSemaphorePermit>,
+    pub room: Taken,
 }
 
 /// A picture that has begun to come.
@@ -139,17 +140,14 @@ impl Wanted {
 }
 
 impl Images {
-    /// The pictures that `relay` reaches; so many bytes of them may be here to be shared, and half as many
-    /// for slow viewers of moving ones.
+    /// The pictures that `relay` reaches; so many bytes of them may be here to be shared, as many gathered whole,
+    /// and half as many for slow viewers of moving ones.
     pub fn new(relay: Relay, registry: Registry, bytes: u64) -> Self {
         let joined = || relay.metrics().calls_joined.clone();
         let (asked, lists) = (Shared::new(joined()), Shared::new(joined()));
         let channels = Channels::new(bytes / 2);
-        let (kept, scaler) = (Kept::new(bytes), Scaler::new());
-        // As many as there are shared ones, and one of the largest at least.
-        let room = usize::try_from(bytes).unwrap_or(usize::MAX).max(IMAGE_BYTES) >> 10;
-        let gathered = Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS)));
-        Self(Arc::new(Parts { relay, registry, asked, lists, kept, channels, scaler, gathered }))
+        let (kept, scaler, room) = (Kept::new(bytes), Scaler::new(), Room::new(bytes));
+        Self(Arc::new(Parts { relay, registry, asked, lists, kept, channels, scaler, room }))
     }
 
     /// Makes pictures smaller.
@@ -178,15 +176,24 @@ impl Images {
         }
     }
 
-    /// All of a picture, once there is room for it.
-    pub async fn gather(&self, mut reading: Reading) -> Result<Gathered, RelayError> {
-        let at = reading.head().at;
-        let kib = u32::try_from(reading.head().length.div_ceil(1 << 10)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.0.gathered).acquire_many_owned(kib).await.ok();
-        let mut jpeg = Vec::with_capacity(usize::try_from(reading.head().length).unwrap_or_default());
-        while let Some(piece) = reading.next().await? {
-            jpeg.extend_from_slice(&piece);
-        }
+    /// All of a picture for whoever holds this key, once there is room for it. Then it must come `within` that time.
+    pub async fn gather(
+        &self,
+        mut reading: Reading,
+        key: KeyId,
+        within: Duration,
+    ) -> Result<Gathered, RelayError> {
+        let (at, length) = (reading.head().at, reading.head().length);
+        let room = timeout(ROOM_WITHIN, self.0.room.take(key, length)).await;
+        let room = room.ok().flatten().ok_or(RelayError::NoRoom)?;
+        let mut jpeg = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+        let whole = async {
+            while let Some(piece) = reading.next().await? {
+                jpeg.extend_from_slice(&piece);
+            }
+            Ok(())
+        };
+        timeout(within, whole).await.unwrap_or(Err(RelayError::Timeout))?;
         Ok(Gathered { at, jpeg: jpeg.into(), room })
     }
 
@@ -239,6 +246,11 @@ impl Images {
     /// Waits for a camera to connect, `within` at most; gives the time that it took.
     pub async fn wait_online(&self, camera: &CameraId, within: Duration) -> Duration {
         self.0.relay.wait_online(camera, within).await
+    }
+
+    /// Whether a camera is connected, or connects `within` that time.
+    pub async fn comes_online(&self, camera: &CameraId, within: Duration) -> bool {
+        self.0.relay.comes_online(camera, within).await
     }
 
     /// A picture that nobody else reads.

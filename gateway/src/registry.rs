@@ -19,7 +19,7 @@ use tokio::sync::broadcast;
 use self::{awaited::Awaited, watched::Watched};
 pub use self::{
     joined::{Joined, Offer},
-    watched::{Fresh, Watch, Wish},
+    watched::{Fresh, News, Watch, Wish},
 };
 use crate::{
     hash::Hashing,
@@ -47,7 +47,6 @@ struct Maps {
     awaited: Awaited,
     watched: Watched,
     changes: broadcast::Sender<CameraId>,
-    fresh: broadcast::Sender<Fresh>,
 }
 
 /// A connected camera.
@@ -118,7 +117,6 @@ impl Default for Registry {
             awaited: Awaited::default(),
             watched: Watched::default(),
             changes: broadcast::Sender::new(CHANGES),
-            fresh: broadcast::Sender::new(CHANGES),
         };
         Self(Arc::new(maps))
     }

@@ -77,6 +77,9 @@ pub enum RelayError {
     /// The link ended in the middle of the answer.
     #[error("the camera's connection ended in the middle of its answer")]
     Interrupted,
+    /// The gateway has no room for the answer.
+    #[error("the gateway has no room for the answer")]
+    NoRoom,
     /// The camera said why it has no answer.
     #[error("the camera answered: {0}")]
     Failed(Failure),
@@ -96,6 +99,7 @@ impl RelayError {
             Self::Busy => "busy",
             Self::Timeout => "timeout",
             Self::Interrupted => "interrupted",
+            Self::NoRoom => "no_room",
             Self::Failed(_) => "failed",
         }
     }
@@ -105,7 +109,7 @@ impl RelayError {
         match self {
             Self::Timeout => true,
             Self::Failed(failure) => failure.code == FailureCode::Deadline,
-            Self::Offline | Self::Busy | Self::Interrupted => false,
+            Self::Offline | Self::Busy | Self::Interrupted | Self::NoRoom => false,
         }
     }
 }
@@ -114,6 +118,7 @@ impl RelayError {
 #[derive(Debug)]
 pub struct Answering {
     ticket: Ticket,
+    /// The next piece, when it has come before anybody took it.
     first: Option<Piece>,
     /// From the question to the first piece.
     pub waited: Duration,
@@ -221,19 +226,36 @@ impl Answering {
         before_the_first(self.ticket.unreadable(&format!("unreadable {tag} frame: {why}")))
     }
 
+    /// Waits until the next piece has come, however long that takes, as long as the link's other end gives signs of life.
+    pub async fn wait(&mut self) -> Result<(), RelayError> {
+        while self.first.is_none() {
+            match timeout(PROGRESS, self.ticket.next()).await {
+                Ok(piece) => self.first = Some(piece.map_err(in_the_middle)?),
+                Err(_) => self.ticket.doubt(),
+            }
+        }
+        Ok(())
+    }
+
     /// The next piece; after [`Piece::Last`] there is none.
     pub async fn next(&mut self) -> Result<Piece, RelayError> {
         if let Some(first) = self.first.take() {
             return Ok(first);
         }
         match timeout(PROGRESS, self.ticket.next()).await {
-            Ok(Err(CallError::Closed)) => Err(RelayError::Interrupted),
-            Ok(next) => next.map_err(before_the_first),
+            Ok(next) => next.map_err(in_the_middle),
             Err(_) => {
                 self.ticket.doubt();
                 Err(RelayError::Timeout)
             }
         }
+    }
+}
+
+fn in_the_middle(error: CallError) -> RelayError {
+    match error {
+        CallError::Closed => RelayError::Interrupted,
+        other => before_the_first(other),
     }
 }
 

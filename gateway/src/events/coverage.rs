@@ -63,7 +63,7 @@ impl CoveredBy {
         match error {
             RelayError::Offline | RelayError::Interrupted => Self::CameraOffline,
             RelayError::Busy => Self::CameraBusy,
-            RelayError::Timeout => Self::CameraTimeout,
+            RelayError::Timeout | RelayError::NoRoom => Self::CameraTimeout,
             RelayError::Failed(failure) => match failure.code {
                 FailureCode::Deadline => Self::CameraTimeout,
                 FailureCode::Busy => Self::CameraBusy,

@@ -2,8 +2,11 @@
 //!
 //! Whoever watches sees the newest picture each time it is ready for one, so a slow reader skips pictures and waits behind none.
 
+mod rate;
+
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::Duration,
 };
@@ -16,14 +19,18 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
+use self::rate::Demand;
 use super::{Series, picture::whole_next};
 use crate::{
     metrics::ImageMetrics,
     relay::{Question, Relay, RelayError, bodies::Bodies},
 };
 
-/// How long a camera may take for its first picture, and to come back in the middle.
+/// How long a camera may take to come back in the middle.
 const WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a camera that is asked anew may have no new picture before it is made sure that it is there.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Whoever takes a picture within this time is quick.
 const QUICK: Duration = Duration::from_secs(1);
@@ -77,8 +84,8 @@ struct Channel {
     newest: watch::Receiver<Newest>,
     /// How many pictures a second each viewer wants.
     wishes: Mutex<Vec<f32>>,
-    /// The highest of them.
-    fps: watch::Sender<f32>,
+    /// The highest of them, and how long the most patient one waits for the first picture.
+    demand: watch::Sender<Demand>,
     open: Weak<Open>,
     metrics: ImageMetrics,
     _asking: AbortOnDropHandle<()>,
@@ -90,9 +97,11 @@ pub struct Viewing {
     channel: Arc<Channel>,
     newest: watch::Receiver<Newest>,
     fps: f32,
-    /// When the last picture was given, and whether it had been taken quickly before that.
+    /// The first picture, until it is given.
+    first: Option<Frame>,
+    /// When the last picture was given, and whether it was taken quickly; none while that is not known.
     given: Option<Instant>,
-    is_quick: bool,
+    is_quick: Option<bool>,
 }
 
 impl Channels {
@@ -102,7 +111,7 @@ impl Channels {
         Self { open: Arc::default(), room: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))) }
     }
 
-    /// Joins the stream of a series, or begins it; its first picture has come by `deadline`.
+    /// Joins the stream of a series, or begins it; its first picture has come by `deadline` and has found room.
     pub(super) async fn watch(
         &self,
         relay: &Relay,
@@ -110,26 +119,22 @@ impl Channels {
         fps: f32,
         deadline: Instant,
     ) -> Result<Viewing, RelayError> {
-        let mut viewing = self.join(relay, series, fps);
-        match timeout_at(deadline, viewing.newest.wait_for(Option::is_some)).await {
-            Ok(Ok(newest)) => match &*newest {
-                Some(Err(error)) => return Err(error.clone()),
-                _ => drop(newest),
-            },
-            Ok(Err(_)) => return Err(RelayError::Interrupted),
+        let mut viewing = self.join(relay, series, Demand { fps, by: deadline });
+        match timeout_at(deadline, viewing.next()).await {
+            Ok(first) => viewing.first = Some(first?),
+            Err(_) if viewing.newest.borrow().is_some() => return Err(RelayError::NoRoom),
             Err(_) => return Err(relay.doubt(&series.camera)),
         }
-        viewing.newest.mark_changed();
         Ok(viewing)
     }
 
-    fn join(&self, relay: &Relay, series: &Series, fps: f32) -> Viewing {
+    fn join(&self, relay: &Relay, series: &Series, demand: Demand) -> Viewing {
         let mut open = lock(&self.open);
         let present = open.get(series).and_then(Weak::upgrade);
         let channel = match &present {
             Some(channel) if !channel.has_ended() => Arc::clone(channel),
             _ => {
-                let channel = Arc::new(self.begin(relay, series, fps));
+                let channel = Arc::new(self.begin(relay, series, demand));
                 open.insert(series.clone(), Arc::downgrade(&channel));
                 channel
             }
@@ -137,20 +142,22 @@ impl Channels {
         // In this order: the last one who holds an ended channel takes it out.
         drop(open);
         drop(present);
-        channel.wish(fps);
-        let newest = channel.newest.clone();
+        channel.wish(demand);
+        let mut newest = channel.newest.clone();
+        // Also one that came before is new to whoever joins.
+        newest.mark_changed();
         channel.metrics.live_viewers.inc();
-        Viewing { channel, newest, fps, given: None, is_quick: false }
+        Viewing { channel, newest, fps: demand.fps, first: None, given: None, is_quick: Some(false) }
     }
 
-    fn begin(&self, relay: &Relay, series: &Series, fps: f32) -> Channel {
+    fn begin(&self, relay: &Relay, series: &Series, demand: Demand) -> Channel {
         let (newest_tx, newest) = watch::channel(None);
-        let fps = watch::Sender::new(fps);
+        let demand = watch::Sender::new(demand);
         let stream = Stream {
             relay: relay.clone(),
             series: series.clone(),
             newest_tx,
-            fps: fps.subscribe(),
+            demand: demand.subscribe(),
             room: Arc::clone(&self.room),
         };
         let metrics = relay.metrics().images.clone();
@@ -159,7 +166,7 @@ impl Channels {
             series: series.clone(),
             newest,
             wishes: Mutex::default(),
-            fps,
+            demand,
             open: Arc::downgrade(&self.open),
             metrics,
             _asking: AbortOnDropHandle::new(tokio::spawn(stream.run())),
@@ -172,10 +179,10 @@ impl Channel {
         self.newest.has_changed().is_err()
     }
 
-    fn wish(&self, fps: f32) {
+    fn wish(&self, Demand { fps, by }: Demand) {
         let mut wishes = lock(&self.wishes);
         wishes.push(fps);
-        self.tell(&wishes);
+        self.tell(&wishes, by);
     }
 
     fn leave(&self, fps: f32) {
@@ -183,19 +190,14 @@ impl Channel {
         if let Some(place) = wishes.iter().position(|wish| wish.total_cmp(&fps).is_eq()) {
             wishes.swap_remove(place);
         }
-        self.tell(&wishes);
+        self.tell(&wishes, Instant::now());
     }
 
-    /// Tells the stream how many pictures a second are wanted, if that has changed.
-    fn tell(&self, wishes: &[f32]) {
-        let highest = wishes.iter().copied().fold(0.0, f32::max);
-        self.fps.send_if_modified(|fps| {
-            let is_other = highest > 0.0 && fps.total_cmp(&highest).is_ne();
-            if is_other {
-                *fps = highest;
-            }
-            is_other
-        });
+    /// Tells the stream how many pictures a second are wanted, and that somebody waits until then at least.
+    fn tell(&self, wishes: &[f32], by: Instant) {
+        if let Some(fps) = wishes.iter().copied().max_by(f32::total_cmp) {
+            self.demand.send_modify(|demand| *demand = Demand { fps, by: by.max(demand.by) });
+        }
     }
 }
 
@@ -216,42 +218,71 @@ struct Stream {
     relay: Relay,
     series: Series,
     newest_tx: watch::Sender<Newest>,
-    fps: watch::Receiver<f32>,
+    demand: watch::Receiver<Demand>,
     room: Arc<Semaphore>,
 }
 
+/// Why a camera is asked no more for what it was asked for.
+enum End {
+    /// Another number of pictures a second is wanted.
+    OtherRate,
+    Failed(RelayError),
+}
+
 impl Stream {
-    /// Asks the camera, and again when more or fewer pictures are wanted or it has come back, until it fails.
-    async fn run(mut self) {
+    /// Asks the camera, and again when more or fewer pictures are wanted, or it has come back, or is there and has nothing new, until
+    /// it fails.
+    async fn run(self) {
         let (mut has_come, camera) = (false, self.series.camera.clone());
         loop {
-            let fps = *self.fps.borrow_and_update();
-            let mut changes = self.fps.clone();
-            let end = tokio::select! {
-                end = self.pass_on(fps, &mut has_come) => end,
-                Ok(()) = changes.changed() => continue,
+            let demand = *self.demand.borrow();
+            let by = if has_come { Instant::now() + SILENCE } else { demand.by };
+            let End::Failed(error) = self.pass_on(demand.fps, by, &mut has_come).await else { continue };
+            let is_gone = matches!(error, RelayError::Offline | RelayError::Interrupted);
+            let goes_on = match has_come {
+                true if error.is_late() => {
+                    // A camera that says so before its time is up is not asked again and again.
+                    sleep_until(by).await;
+                    true
+                }
+                true => is_gone && self.relay.comes_online(&camera, WITHIN).await,
+                false => error.is_late() && self.demand.borrow().by > by,
             };
-            let is_gone = matches!(end, RelayError::Offline | RelayError::Interrupted);
-            if is_gone && has_come && self.relay.comes_online(&camera, WITHIN).await {
-                continue;
+            if !goes_on {
+                self.newest_tx.send_replace(Some(Err(error)));
+                return;
             }
-            self.newest_tx.send_replace(Some(Err(end)));
-            return;
         }
     }
 
-    /// Passes on what the camera sends, until it does no more.
-    async fn pass_on(&self, fps: f32, has_come: &mut bool) -> RelayError {
+    /// Passes on what the camera sends, which begins to come `by` then, until it does no more or another number of pictures is wanted.
+    /// A picture that is under way then comes first.
+    async fn pass_on(&self, fps: f32, by: Instant, has_come: &mut bool) -> End {
+        let mut other_rate = pin!(rate::other_than(fps, self.demand.clone()));
         let call = Call::Live(LiveCall { class: self.series.class.clone(), max_fps: fps });
-        let mut question = Question::new(self.series.camera.clone(), call, Instant::now() + WITHIN);
-        let mut bodies = match self.relay.ask(&mut question).await {
+        let mut question = Question::new(self.series.camera.clone(), call, by);
+        // What comes counts first, so that a picture that has begun to come is not given up.
+        let answer = tokio::select! {
+            biased;
+            answer = self.relay.ask(&mut question) => answer,
+            () = &mut other_rate => return End::OtherRate,
+        };
+        let mut bodies = match answer {
             Ok(answer) => Bodies::of(answer),
-            Err(error) => return error,
+            Err(error) => return End::Failed(error),
         };
         loop {
+            let comes = tokio::select! {
+                biased;
+                comes = bodies.wait() => comes,
+                () = &mut other_rate => return End::OtherRate,
+            };
+            if let Err(error) = comes {
+                return End::Failed(error);
+            }
             let (head, jpeg, rest) = match whole_next(bodies).await {
                 Ok(next) => next,
-                Err(error) => return error,
+                Err(error) => return End::Failed(error),
             };
             (bodies, *has_come) = (rest, true);
             let held = Arc::new(Held {
@@ -296,8 +327,12 @@ impl Held {
 impl Viewing {
     /// The next picture, the newest there is once it is time for one; an error when no more will come. Safe to drop and call again.
     pub async fn next(&mut self) -> Result<Frame, RelayError> {
+        if let Some(first) = self.first.take() {
+            self.given = Some(Instant::now());
+            return Ok(first);
+        }
         if let Some(given) = self.given {
-            self.is_quick = given.elapsed() <= QUICK;
+            self.is_quick.get_or_insert_with(|| given.elapsed() <= QUICK);
             sleep_until(given + Duration::from_secs_f32(1.0 / self.fps)).await;
         }
         loop {
@@ -308,8 +343,8 @@ impl Viewing {
                 None => continue,
             };
             // A slow reader holds its picture for long; where there is no room for another one, it waits for one that there is room for.
-            if self.is_quick || frame.held.take(frame.jpeg.len()) {
-                self.given = Some(Instant::now());
+            if self.is_quick == Some(true) || frame.held.take(frame.jpeg.len()) {
+                (self.given, self.is_quick) = (Some(Instant::now()), None);
                 return Ok(frame);
             }
         }

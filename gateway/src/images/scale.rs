@@ -9,18 +9,13 @@ mod pixels;
 use std::{sync::Arc, thread::available_parallelism};
 
 use bytes::Bytes;
+use oriel_proto::limits::{IMAGE_BYTES, IMAGE_PIXELS};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::spawn_blocking,
 };
 
 use self::frame::Frame;
-
-/// The longest picture in bytes.
-const BYTES: usize = 16 << 20;
-
-/// The most pixels of a picture: more than cameras have, and 192 MiB once decoded.
-const PIXELS: u64 = 64 << 20;
 
 /// Memory in MiB that all pictures being scaled share: the largest alone, down to 1,920 pixels.
 const MEMORY: usize = 256;
@@ -95,10 +90,10 @@ pub enum ScaleError {
     #[error("the picture is not a JPEG")]
     NotAJpeg,
     /// It has too many bytes.
-    #[error("the picture has {0} bytes, more than {BYTES}")]
+    #[error("the picture has {0} bytes, more than {IMAGE_BYTES}")]
     TooLong(usize),
     /// It has too many pixels.
-    #[error("the picture has {width} x {height} pixels, more than {PIXELS}")]
+    #[error("the picture has {width} x {height} pixels, more than {IMAGE_PIXELS}")]
     TooLarge {
         /// Pixels in a row.
         width: u16,

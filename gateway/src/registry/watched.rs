@@ -3,20 +3,24 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError},
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use oriel_proto::{CameraId, ImageClass, Timestamp, frame};
+use tokio::sync::Notify;
 
 use super::Registry;
 
 /// What is wanted of a camera that somebody watches.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Wish {
     /// Its events as they are written.
     pub events: bool,
     /// Word of new pictures of these series.
     pub classes: Vec<ImageClass>,
+    /// Who hears it.
+    pub news: Option<Arc<News>>,
 }
 
 /// A camera has a new picture.
@@ -30,6 +34,36 @@ pub struct Fresh {
     pub at: Timestamp,
 }
 
+/// New pictures of which somebody has not heard yet: of each series the newest, so that a camera that says it without end keeps
+/// nobody from hearing of others.
+#[derive(Debug, Default)]
+pub struct News {
+    newest: Mutex<BTreeMap<(CameraId, ImageClass), Timestamp>>,
+    came: Notify,
+}
+
+impl News {
+    fn tell(&self, Fresh { camera, class, at }: Fresh) {
+        self.lock().insert((camera, class), at);
+        self.came.notify_one();
+    }
+
+    /// All that came since the last time, as soon as there is any. For one listener. Safe to drop and call again.
+    pub async fn next(&self) -> Vec<Fresh> {
+        loop {
+            let newest = mem::take(&mut *self.lock());
+            if !newest.is_empty() {
+                return newest.into_iter().map(|((camera, class), at)| Fresh { camera, class, at }).collect();
+            }
+            self.came.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(CameraId, ImageClass), Timestamp>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// How many want what of each camera.
 #[derive(Debug, Default)]
 pub(super) struct Watched(Mutex<HashMap<CameraId, Counts>>);
@@ -38,6 +72,7 @@ pub(super) struct Watched(Mutex<HashMap<CameraId, Counts>>);
 struct Counts {
     events: usize,
     classes: BTreeMap<ImageClass, usize>,
+    news: Vec<Arc<News>>,
 }
 
 impl Counts {
@@ -46,6 +81,7 @@ impl Counts {
         for class in &wish.classes {
             *self.classes.entry(class.clone()).or_default() += 1;
         }
+        self.news.extend(wish.news.clone());
     }
 
     fn take(&mut self, wish: &Wish) {
@@ -56,10 +92,14 @@ impl Counts {
             }
         }
         self.classes.retain(|_, count| *count > 0);
+        let own = wish.news.as_ref();
+        if let Some(at) = self.news.iter().position(|news| own.is_some_and(|own| Arc::ptr_eq(own, news))) {
+            self.news.swap_remove(at);
+        }
     }
 
     fn all(&self) -> Wish {
-        Wish { events: self.events > 0, classes: self.classes.keys().cloned().collect() }
+        Wish { events: self.events > 0, classes: self.classes.keys().cloned().collect(), news: None }
     }
 }
 
@@ -100,15 +140,8 @@ impl Registry {
     /// Passes on that a camera has a new picture, to those who want to hear it; what nobody wants to hear is nothing.
     pub fn fresh(&self, fresh: Fresh) {
         let watched = self.0.watched.lock();
-        if watched.get(&fresh.camera).is_some_and(|counts| counts.classes.contains_key(&fresh.class)) {
-            // Nobody listening is no failure.
-            _ = self.0.fresh.send(fresh);
-        }
-    }
-
-    /// New pictures of watched cameras, as it happens. A listener that falls behind hears of later ones.
-    pub fn fresh_pictures(&self) -> tokio::sync::broadcast::Receiver<Fresh> {
-        self.0.fresh.subscribe()
+        let counts = watched.get(&fresh.camera).filter(|counts| counts.classes.contains_key(&fresh.class));
+        counts.iter().flat_map(|counts| &counts.news).for_each(|news| news.tell(fresh.clone()));
     }
 
     /// Tells a camera's link what is wanted now, if that is something else for it than before.
@@ -116,7 +149,7 @@ impl Registry {
         let Some(presence) = self.0.cameras.get(camera) else { return };
         // Whoever uploads its events all the time need not be told.
         let told = |wish: &Wish| Wish { events: wish.events && !presence.live, ..wish.clone() };
-        let (before, Wish { events, classes }) = (told(before), told(now));
+        let (before, Wish { events, classes, .. }) = (told(before), told(now));
         if before.events != events || before.classes != classes {
             let on = events || !classes.is_empty();
             presence.link.watch(frame::Watch { camera: camera.clone(), classes, events, on });
@@ -131,10 +164,37 @@ impl Drop for Watch {
             let before = counts.all();
             counts.take(&self.wish);
             let now = counts.all();
-            if now == Wish::default() {
+            if !now.events && now.classes.is_empty() {
                 watched.remove(&self.camera);
             }
             self.registry.tell_watch(&self.camera, &before, &now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_camera_that_tells_of_new_pictures_without_end_hides_no_other() {
+        let (registry, news) = (Registry::default(), Arc::<News>::default());
+        let classes = vec![ImageClass::Preview];
+        let wish = Wish { classes, news: Some(Arc::clone(&news)), ..Wish::default() };
+        let watches = ["porch", "yard"].map(|name| registry.watch(name.parse().unwrap(), wish.clone()));
+        let fresh = |camera: &str, n| {
+            let camera = camera.parse().unwrap();
+            Fresh { camera, class: ImageClass::Preview, at: Timestamp::from_millis(n) }
+        };
+        registry.fresh(fresh("yard", 1));
+        (1..=10_000).for_each(|n| registry.fresh(fresh("porch", n)));
+        registry.fresh(fresh("attic", 1));
+        assert_eq!(news.next().await, [fresh("porch", 10_000), fresh("yard", 1)]);
+        assert!(news.next().now_or_never().is_none(), "it is told once");
+        drop(watches);
+        registry.fresh(fresh("porch", 1));
+        assert!(news.next().now_or_never().is_none(), "whoever watches no more is told nothing");
     }
 }

@@ -137,6 +137,30 @@ async fn an_archive_has_the_pictures_and_says_which_it_could_not_have() {
 }
 
 #[tokio::test]
+async fn an_archive_waits_for_a_camera_that_loses_its_connection() {
+    let gateway = TestGateway::start().await;
+    let enrolled = gateway.enroll(&["porch"]).await;
+    let mut porch = enrolled.serving(&["porch"]).await;
+    let asking = get(&gateway, "/v1/cameras/porch/images.zip?count=5&order=asc", &[]);
+    let answering = async {
+        for _ in 0..3 {
+            let frames = hundred(porch.request().await);
+            porch.send_all(frames).await;
+        }
+        let id = porch.request().await.id;
+        // In the middle of a picture.
+        porch.send_all(parts(id, 0, pieces(2, &jpeg_of(30_000)).into_iter().take(2))).await;
+        drop(porch);
+        let camera = "porch".parse().unwrap();
+        until("the camera is gone", async || gateway.registry.find(&camera).is_none()).await;
+        enrolled.serving(&["porch"]).await.answering(hundred);
+    };
+    let (got, ()) = tokio::join!(asking, answering);
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(got.body.unwrap())).unwrap();
+    assert!(archive.len() == 5 && archive.by_name("missing.txt").is_err(), "nothing is missing");
+}
+
+#[tokio::test]
 async fn a_timeline_has_the_numbers_of_pictures_beside_those_of_events() {
     let gateway = TestGateway::start().await;
     let mut porch = gateway.enroll(&["porch"]).await.welcomed(InstanceId::new(), 1).await;

@@ -1,13 +1,14 @@
 //! Moving pictures, and word of new ones.
 
 use oriel_proto::{
-    AgentFrame, Call, CameraId, GatewayFrame, ImageClass, RequestId,
+    AgentFrame, Body, Call, CameraId, GatewayFrame, ImageClass, RequestId,
     call::LiveCall,
     frame::{Request, Watch},
 };
 use reqwest::{Method, Response};
 use serde_json::json;
 
+use super::credit::Credit;
 use crate::common::*;
 
 const LIVE: &str = "/v1/cameras/porch/live";
@@ -73,6 +74,7 @@ struct Camera {
     agent: RawAgent,
     id: RequestId,
     sent: u32,
+    credit: Credit,
 }
 
 impl Camera {
@@ -80,13 +82,18 @@ impl Camera {
         let Request { id, call, .. } = agent.request().await;
         let Call::Live(LiveCall { class, max_fps }) = call else { panic!("{call:?}") };
         assert_eq!((class, max_fps), (ImageClass::Preview, fps));
-        Self { agent, id, sent: 0 }
+        Self { agent, id, sent: 0, credit: Credit::of(id) }
     }
 
     async fn send(&mut self, n: i64) {
-        let frames = parts(self.id, self.sent, pieces(n, &jpeg_of(5_000)));
-        self.sent += frames.len() as u32;
-        self.agent.send_all(frames).await;
+        self.send_pieces(pieces(n, &jpeg_of(5_000))).await;
+    }
+
+    async fn send_pieces(&mut self, pieces: Vec<Body>) {
+        for frame in parts(self.id, self.sent, pieces) {
+            self.sent += 1;
+            assert!(self.credit.send(&mut self.agent, frame).await.is_some(), "it is still wanted");
+        }
     }
 
     /// The next question that is taken back.
@@ -160,23 +167,66 @@ async fn the_camera_sends_as_many_pictures_as_the_most_demanding_viewer_wants() 
 }
 
 #[tokio::test]
+async fn a_viewer_who_comes_and_goes_with_another_rate_disturbs_nobody() {
+    let gateway = TestGateway::start().await;
+    let (mut viewer, mut camera) = watched(&gateway).await;
+    let mut bodies = pieces(2, &jpeg_of(30_000));
+    let rest = bodies.split_off(2);
+    camera.send_pieces(bodies).await;
+    // Whatever was sent before has come when this is answered.
+    camera.agent.announce("porch").await.unwrap();
+    let quick = Viewer::open(&gateway, "?fps=25").await;
+    camera.send_pieces(rest).await;
+    assert!(viewer.next().await.unwrap().0.contains("22:13:22"), "a picture under way is not lost");
+    assert_eq!(camera.cancelled().await, camera.id);
+    let mut camera = Camera::asked(camera.agent, 25.0).await;
+    drop(quick);
+    until("it has left", async || gateway.metric("oriel_live_viewers").await == 1.0).await;
+    let _again = Viewer::open(&gateway, "?fps=25").await;
+    camera.send(3).await;
+    assert!(viewer.next().await.unwrap().0.contains("22:13:23"), "the camera need not begin anew");
+}
+
+#[tokio::test]
 async fn whoever_does_not_read_holds_nobody_up_and_sees_the_newest_later() {
     let gateway = TestGateway::start().await;
     let (mut quick, mut camera) = watched(&gateway).await;
     let mut slow = Viewer::open(&gateway, "").await;
-    for n in 2..40 {
-        camera.send(n).await;
-        let expected = format!("2023-11-14t22:13:{:02}.000000z", 20 + n);
-        assert_eq!(quick.next().await.unwrap().0, expected);
-        // Each sees at most ten in a second.
-        if n == 5 {
-            break;
-        }
+    // More than what systems hold between two programs.
+    let (pictures, jpeg) = (24, jpeg_of(1 << 20));
+    for n in 2..2 + pictures {
+        camera.send_pieces(pieces(n, &jpeg)).await;
+        assert!(quick.next().await.unwrap().0.contains(&format!("22:13:{}", 20 + n)));
     }
-    let mut last = String::new();
-    while !last.contains("22:13:25") {
-        last = slow.next().await.unwrap().0;
+    let (mut seen, newest) = (0, format!("22:13:{}", 21 + pictures));
+    while !slow.next().await.unwrap().0.contains(&newest) {
+        seen += 1;
     }
+    assert!(seen < pictures, "it has skipped some");
+}
+
+#[tokio::test]
+async fn where_slow_viewers_hold_all_the_room_another_one_is_told_so() {
+    let gateway = TestGateway::start().await;
+    let agent = gateway.agent(&["porch"]).await;
+    // Two of them are more than what slow viewers may hold.
+    let jpeg = jpeg_of(12 << 20);
+    let camera = async {
+        let mut camera = Camera::asked(agent, 10.0).await;
+        camera.send_pieces(pieces(1, &jpeg)).await;
+        camera
+    };
+    let (slow, mut camera) = tokio::join!(Viewer::open(&gateway, ""), camera);
+    camera.send_pieces(pieces(2, &jpeg)).await;
+    let told = async || {
+        let request = gateway.request(Method::GET, &format!("{LIVE}?timeout=300ms"));
+        let response = request.bearer_auth(&gateway.admin).send().await.unwrap();
+        // Whoever comes before the second picture sees the first one.
+        response.status() == 503 && response.text().await.unwrap().contains("\"overloaded\"")
+    };
+    until("another one is told that there is no room", told).await;
+    drop(slow);
+    until("there is room again", async || gateway.metric("oriel_live_viewers").await == 0.0).await;
 }
 
 #[tokio::test]

@@ -8,10 +8,10 @@ use super::one::get;
 use crate::common::*;
 
 /// A part: its head in lower case, and its body.
-type Part = (String, Bytes);
+pub(crate) type Part = (String, Bytes);
 
 /// The parts of a body, which must all have the length that they say.
-fn read_parts(media_type: &str, body: &Bytes) -> Vec<Part> {
+pub(crate) fn read_parts(media_type: &str, body: &Bytes) -> Vec<Part> {
     let boundary = format!("--{}", media_type.split_once("boundary=").unwrap().1);
     let (mut rest, mut parts) = (&body[..], Vec::new());
     loop {
@@ -30,13 +30,19 @@ fn read_parts(media_type: &str, body: &Bytes) -> Vec<Part> {
     }
 }
 
+/// What the last part says.
+pub(crate) fn last(mut parts: Vec<Part>) -> Value {
+    let (head, last) = parts.pop().unwrap();
+    assert!(head.contains("content-type: application/json"), "{head}");
+    serde_json::from_slice(&last).unwrap()
+}
+
 async fn latest(gateway: &TestGateway, query: &str) -> (Vec<Part>, Value) {
     let got = get(gateway, &format!("/v1/images/latest{query}"), &[]).await;
     assert_eq!(got.status, 200);
     let mut parts = read_parts(got.header("content-type"), got.body.as_ref().unwrap());
-    let (head, last) = parts.pop().unwrap();
-    assert!(head.contains("content-type: application/json"), "{head}");
-    (parts, serde_json::from_slice(&last).unwrap())
+    let told = last(parts.split_off(parts.len() - 1));
+    (parts, told)
 }
 
 #[tokio::test]

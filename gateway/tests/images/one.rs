@@ -6,7 +6,7 @@ use oriel_proto::{
     Body, Call, FailureCode, GatewayFrame,
     call::{ImageCall, ImageMatch},
 };
-use reqwest::Method;
+use reqwest::{Method, header::HeaderValue};
 
 use crate::{common::*, real};
 
@@ -57,6 +57,48 @@ async fn a_picture_passes_through_as_it_came_and_says_what_it_is() {
     assert!(got.body.unwrap() == jpeg);
     let latest = get(&gateway, LATEST, &[]).await;
     assert_eq!(latest.header("cache-control"), "private, no-cache");
+}
+
+#[tokio::test]
+async fn head_has_the_headers_of_get_and_costs_the_camera_the_beginning() {
+    let gateway = TestGateway::start().await;
+    let mut porch = gateway.agent(&["porch"]).await;
+    let jpeg = jpeg_of(500_000);
+    let ask = async |method: Method| {
+        let request = gateway.request(method, LATEST).bearer_auth(&gateway.admin);
+        let mut response = soon("an answer", request.send()).await.unwrap();
+        let mut headers = std::mem::take(response.headers_mut());
+        for of_this_answer in ["date", "server-timing", "x-request-id"] {
+            headers.remove(of_this_answer);
+        }
+        (response.status(), headers, response)
+    };
+    let mut asked = async |method: Method| {
+        let answering = async {
+            let id = porch.request().await.id;
+            porch.send_all(parts(id, 0, pieces(3, &jpeg).into_iter().take(2))).await;
+            id
+        };
+        let (answer, id) = tokio::join!(ask(method.clone()), answering);
+        if method == Method::HEAD {
+            assert!(answer.2.bytes().await.unwrap().is_empty());
+        } else {
+            drop(answer.2);
+        }
+        let cancelled = async {
+            loop {
+                if let GatewayFrame::Cancel { id } = porch.frame().await {
+                    return id;
+                }
+            }
+        };
+        assert_eq!(soon("the camera need not go on", cancelled).await, id);
+        (answer.0, answer.1)
+    };
+    let (head, get) = (asked(Method::HEAD).await, asked(Method::GET).await);
+    assert_eq!(head, get);
+    let (length, tag) = (HeaderValue::from_static("500000"), HeaderValue::from_static("\"tag-3\""));
+    assert_eq!((head.0.as_u16(), &head.1["content-length"], &head.1["etag"]), (200, &length, &tag));
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 //! The segments are walked without taking memory. Only those that decoding needs are handed to the decoder, so that it
 //! never reads what a camera wrote about the picture, and both understand the same frame.
 
-use super::{BYTES, PIXELS, ScaleError};
+use oriel_proto::limits::{IMAGE_BYTES, IMAGE_PIXELS};
+
+use super::ScaleError;
 
 /// The most scans that a picture may have: encoders write about ten, and each is a walk over the whole picture.
 const SCANS: usize = 64;
@@ -31,7 +33,7 @@ pub(super) struct Frame {
 impl Frame {
     /// Reads the header; nothing behind the start of the first scan is looked at.
     pub(super) fn read(jpeg: &[u8]) -> Result<Self, ScaleError> {
-        if jpeg.len() > BYTES {
+        if jpeg.len() > IMAGE_BYTES {
             return Err(ScaleError::TooLong(jpeg.len()));
         }
         let (mut segments, mut start) = (Segments::new(jpeg)?, None);
@@ -196,7 +198,7 @@ impl Start {
         if width == 0 || height == 0 {
             return Err(ScaleError::Empty { width, height });
         }
-        if u64::from(width) * u64::from(height) > PIXELS {
+        if u32::from(width) * u32::from(height) > IMAGE_PIXELS {
             return Err(ScaleError::TooLarge { width, height });
         }
         if precision != 8 {

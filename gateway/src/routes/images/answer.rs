@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use oriel_proto::{Timestamp, call::Head};
-use tokio::sync::OwnedSemaphorePermit;
 use warp::{
     Reply,
     http::{
@@ -20,7 +19,7 @@ use warp::{
 use crate::{
     access::{AccessError, Viewer},
     clock,
-    images::{Reading, Series, zip::ZipError},
+    images::{Reading, Series, Taken, zip::ZipError},
     relay::RelayError,
     routes::{
         App,
@@ -184,7 +183,7 @@ pub(super) fn unchanged(facts: &Facts<'_>) -> Response {
 /// Bytes that take room as long as they wait for their reader.
 pub(super) struct Roomy {
     pub(super) bytes: Vec<u8>,
-    pub(super) _room: Option<OwnedSemaphorePermit>,
+    pub(super) _room: Taken,
 }
 
 impl AsRef<[u8]> for Roomy {

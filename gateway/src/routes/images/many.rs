@@ -4,10 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use oriel_proto::{CameraId, ImageClass, Timestamp, call::ImageMatch};
 use serde::Serialize;
-use tokio::{
-    task::JoinSet,
-    time::{Instant, timeout_at},
-};
+use tokio::{task::JoinSet, time::Instant};
 use warp::{
     http::{
         HeaderValue,
@@ -31,7 +28,7 @@ use crate::{
         chunks::{self, Chunk, Chunks, Place},
         whom::Whom,
     },
-    store::CameraRecord,
+    store::{CameraRecord, KeyId},
 };
 
 /// The most cameras of one question.
@@ -55,7 +52,8 @@ pub async fn latest(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
     // Another one each time: whoever knew it could write a part of another camera into its own picture.
     let boundary = Boundary::default();
     let media_type = HeaderValue::try_from(boundary.media_type("mixed"));
-    let pictures = Pictures::of(&inbound.app.images, cameras, &class, &have, deadline);
+    let asker = Asker { images: inbound.app.images.clone(), key: inbound.who.key_id(), deadline };
+    let pictures = Pictures::of(&asker, cameras, &class, &have);
     let body = Body { pictures, boundary, missing: Vec::new(), has_begun: false };
     let mut response = chunks::response(body, inbound.who, "multipart/mixed", "many cameras");
     let headers = response.headers_mut();
@@ -109,16 +107,15 @@ struct Pictures(JoinSet<Outcome>);
 
 impl Pictures {
     fn of(
-        images: &Images,
+        asker: &Asker,
         cameras: Vec<Arc<CameraRecord>>,
         class: &ImageClass,
         have: &BTreeMap<CameraId, Timestamp>,
-        deadline: Instant,
     ) -> Self {
         let ask = |record: Arc<CameraRecord>| {
-            let (images, have) = (images.clone(), have.get(&record.id).copied());
+            let (asker, have) = (asker.clone(), have.get(&record.id).copied());
             let series = Series::of(&record, class.clone());
-            async move { outcome(&images, series, have, deadline).await }
+            async move { asker.outcome(series, have).await }
         };
         Self(cameras.into_iter().map(ask).collect())
     }
@@ -133,19 +130,33 @@ impl Pictures {
     }
 }
 
-async fn outcome(images: &Images, series: Series, have: Option<Timestamp>, deadline: Instant) -> Outcome {
-    let camera = series.camera.clone();
-    let wanted = Wanted { series, at: Timestamp::default(), matching: ImageMatch::Latest, max_age: None };
-    let picture = async {
-        let reading = images.picture(&wanted, deadline).await?;
+/// Who asks, and until when each camera may take.
+#[derive(Clone)]
+struct Asker {
+    images: Images,
+    key: KeyId,
+    deadline: Instant,
+}
+
+impl Asker {
+    async fn outcome(&self, series: Series, have: Option<Timestamp>) -> Outcome {
+        let camera = series.camera.clone();
+        let outcome = self.ask(series, have).await;
+        outcome.unwrap_or_else(|error| Outcome::Missing(camera, error))
+    }
+
+    async fn ask(&self, series: Series, have: Option<Timestamp>) -> Result<Outcome, RelayError> {
+        let camera = series.camera.clone();
+        let wanted = Wanted { series, at: Timestamp::default(), matching: ImageMatch::Latest, max_age: None };
+        let reading = self.images.picture(&wanted, self.deadline).await?;
         let at = reading.head().at;
-        match have == Some(at) {
-            true => Ok(Outcome::Unchanged(camera.clone(), at)),
-            false => Ok(Outcome::Came(camera.clone(), images.gather(reading).await?)),
+        if have == Some(at) {
+            return Ok(Outcome::Unchanged(camera, at));
         }
-    };
-    let outcome = timeout_at(deadline, picture).await.unwrap_or(Err(RelayError::Timeout));
-    outcome.unwrap_or_else(|error| Outcome::Missing(camera, error))
+        // The camera's time stands still while its picture waits for room, which is the reader's to make.
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        Ok(Outcome::Came(camera, self.images.gather(reading, self.key, left).await?))
+    }
 }
 
 /// A camera of which there is no picture.

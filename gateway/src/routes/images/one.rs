@@ -125,7 +125,9 @@ async fn scaled(
 ) -> Result<Response, Problem> {
     let work = async {
         let camera = &facts.series.camera;
-        let gathered = app.images.gather(reading).await.map_err(|error| Problem::relay(error, camera))?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let gathered = app.images.gather(reading, viewer.key_id(), left).await;
+        let gathered = gathered.map_err(|error| Problem::relay(error, camera))?;
         let scaled = app.images.scaler().scale(gathered.jpeg.clone(), facts.width.unwrap_or(u16::MAX)).await;
         scaled.map_err(|error| Problem::scale(&error, camera))
     };

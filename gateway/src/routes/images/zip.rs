@@ -8,7 +8,7 @@ use oriel_proto::{
     call::{ImageMatch, ImagesCall, Order},
     image::ImageInfo,
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use warp::{
     http::{HeaderValue, header::CONTENT_DISPOSITION},
     reply::Response,
@@ -78,6 +78,8 @@ pub async fn download(inbound: Inbound<Viewer>, id: CameraId) -> Result<Response
         left,
         waiting: VecDeque::new(),
         has_more: true,
+        // Whoever wants to wait for it at the beginning says so.
+        is_away: true,
         zip: Some(Zip::new()),
         missing: Vec::new(),
     };
@@ -105,6 +107,8 @@ struct Archive {
     waiting: VecDeque<ImageInfo>,
     /// Whether more may be listed.
     has_more: bool,
+    /// Whether the camera is not connected, and was waited for already.
+    is_away: bool,
     /// None behind its end.
     zip: Option<Zip>,
     /// What could not be had, and why.
@@ -115,8 +119,9 @@ impl Archive {
     /// Lists the next pictures.
     async fn look_on(&mut self) -> Result<(), RelayError> {
         self.call.count = Some(self.left.min(LARGEST));
-        let deadline = Instant::now() + self.timeout;
-        let list = self.app.images.list(&self.series.camera, &self.call, deadline).await?;
+        let (images, series, call) = (self.app.images.clone(), self.series.clone(), self.call.clone());
+        let timeout = self.timeout;
+        let list = self.ask(|| images.list(&series.camera, &call, Instant::now() + timeout)).await?;
         self.left = self.left.saturating_sub(list.images.len() as u64);
         self.has_more = list.more && self.left > 0 && !list.images.is_empty();
         if let Some(last) = list.images.last() {
@@ -129,16 +134,35 @@ impl Archive {
         Ok(())
     }
 
+    /// Asks, and once more when the camera's connection was lost and has come back in time. Until it has, nothing else waits for it.
+    async fn ask<T, F>(&mut self, ask: impl Fn() -> F) -> Result<T, RelayError>
+    where
+        F: Future<Output = Result<T, RelayError>>,
+    {
+        let answer = ask().await;
+        if !matches!(answer, Err(RelayError::Offline | RelayError::Interrupted)) {
+            self.is_away = false;
+            return answer;
+        }
+        if !self.is_away {
+            self.is_away = !self.app.images.comes_online(&self.series.camera, self.timeout).await;
+            if !self.is_away {
+                return ask().await;
+            }
+        }
+        answer
+    }
+
     /// A picture with what stands around it in the archive; none when it cannot be had.
     async fn picture(&mut self, at: Timestamp) -> Result<Option<Roomy>, BrokenOff> {
         let wanted = Wanted { series: self.series.clone(), at, matching: ImageMatch::Exact, max_age: None };
-        let images = self.app.images.clone();
-        let picture = async {
-            let reading = images.picture(&wanted, Instant::now() + self.timeout).await?;
+        let (images, key, timeout) = (self.app.images.clone(), self.watched.viewer.key_id(), self.timeout);
+        let picture = || async {
+            let reading = images.picture(&wanted, Instant::now() + timeout).await?;
             // One that trickles may not hold the room of others for ever.
-            timeout(GATHER_WITHIN, images.gather(reading)).await.unwrap_or(Err(RelayError::Timeout))
+            images.gather(reading, key, GATHER_WITHIN).await
         };
-        let gathered = match picture.await {
+        let gathered = match self.ask(picture).await {
             Ok(gathered) => gathered,
             Err(error) => {
                 let file = name(&self.series.camera, at);
