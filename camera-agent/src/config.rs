@@ -1,6 +1,7 @@
 //! Every option of the agent: what the file may say, what holds when it says nothing, and what makes no sense.
 
 mod check;
+mod logs;
 mod parse;
 mod source;
 #[cfg(test)]
@@ -18,15 +19,15 @@ use url::Url;
 
 pub use self::{
     check::{host_is_loopback, parse_gateway_url},
+    logs::{SyslogConfig, TailConfig},
     source::{CameraUrl, FolderConfig, Offers, SimulatorConfig, SnapshotConfig, SourceConfig, Times},
 };
 
-/// What the agent is to do.
+/// What the agent is to do. Files and folders that are named by relative paths lie beside the file that names them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The folder that keeps tokens, the agent's identity and the cameras' logs; default `camera-agent`. Belongs to one agent. A
-    /// relative one lies beside the file.
+    /// The folder that keeps tokens, the agent's identity and the cameras' logs; default `camera-agent`. Belongs to one agent.
     pub state: PathBuf,
     /// The gateways to connect to, tried in turn; at least one.
     #[serde(rename = "gateway")]
@@ -141,13 +142,22 @@ impl Config {
             fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let mut config =
             Self::from_toml(&text).map_err(|why| ConfigError::Parse { path: path.to_owned(), why })?;
-        config.state = Self::state_beside(path, &config.state);
+        for file in config.files() {
+            *file = Self::beside(path, file);
+        }
         Ok(config)
     }
 
-    /// The folder that `state` means in the file at `path`: a relative one lies beside the file, wherever the program is started.
-    pub fn state_beside(path: &Path, state: &Path) -> PathBuf {
-        path.parent().map_or_else(|| state.to_owned(), |folder| folder.join(state))
+    /// What `file` means in the file at `path`: a relative one lies beside that, wherever the program is started.
+    pub fn beside(path: &Path, file: &Path) -> PathBuf {
+        path.parent().map_or_else(|| file.to_owned(), |folder| folder.join(file))
+    }
+
+    /// All files and folders that it names.
+    fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let gateways = self.gateways.iter_mut().flat_map(|gateway| [&mut gateway.ca, &mut gateway.code_file]);
+        let cameras = self.cameras.iter_mut().flat_map(|camera| camera.source.files());
+        std::iter::once(&mut self.state).chain(gateways.flatten()).chain(cameras)
     }
 
     /// Reads a configuration from its text; the error says where and what, and guesses what an unknown option should have been.

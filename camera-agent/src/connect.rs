@@ -1,6 +1,7 @@
 //! Dialling a gateway: address, TLS, token, until frames flow; the only file that names `tokio_tungstenite`.
 
 mod drained;
+mod refusal;
 mod socket;
 pub(crate) mod tls;
 
@@ -62,9 +63,13 @@ pub(crate) enum DialError {
     /// TLS failed.
     #[error("{0}")]
     Tls(String),
-    /// The gateway refused before the upgrade.
-    #[error("the gateway refused with status {status}: {}", refusal(*.status))]
+    /// The gateway, or something before it, refused before the upgrade.
+    #[error("{host} refused with status {status}: {why}")]
     Refused {
+        /// The host and port.
+        host: String,
+        /// What that means.
+        why: &'static str,
         /// The HTTP status.
         status: u16,
         /// What `Retry-After` said.
@@ -84,20 +89,6 @@ pub(crate) enum DialError {
         /// The host and port.
         host: String,
     },
-}
-
-/// What a refusal before the upgrade means to people.
-const fn refusal(status: u16) -> &'static str {
-    match status {
-        401 => "it does not know this agent's token; enrol again with a new code",
-        403 => "this agent was revoked; enrol again with a new code",
-        426 => "upgrade the agent",
-        429 => "too many attempts",
-        503 => "it is stopping or full",
-        300..=399 => "redirects are not followed; configure the address itself",
-        404 => "nothing is there; is the address a gateway's?",
-        _ => "unexpected",
-    }
 }
 
 /// Anything that bytes flow through.
@@ -151,6 +142,8 @@ async fn open(
             Ok(Socket::new(stream))
         }
         Err(WsError::Http(response)) => Err(DialError::Refused {
+            host: host.to_owned(),
+            why: refusal::meaning(response.status().as_u16(), response.headers()),
             status: response.status().as_u16(),
             retry_after: retry_after(response.headers()),
         }),

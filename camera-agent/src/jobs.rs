@@ -23,7 +23,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use oriel_proto::{
-    AgentFrame, Call, Failure, FailureCode, RequestId,
+    AgentFrame, Call, CameraId, Failure, FailureCode, RequestId,
     frame::{Fail, Request},
     limits::{CALLS, Limits},
 };
@@ -52,25 +52,29 @@ pub(crate) struct Jobs {
     tasks: JoinSet<()>,
     ways: Ways,
     room: Arc<Room>,
+    /// How many cameras share all of this.
+    cameras: usize,
     singles_rx: mpsc::Receiver<Queued>,
     lives_rx: mpsc::Receiver<Queued>,
 }
 
 #[derive(Debug)]
 struct Job {
+    camera: CameraId,
     credit: Arc<Credit>,
     abort: AbortHandle,
 }
 
 impl Jobs {
-    /// None yet; `limits` are those of `Welcome`.
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// None yet, about so many cameras; `limits` are those of `Welcome`.
+    pub(crate) fn new(limits: Limits, cameras: usize) -> Self {
         // An answer has one frame in the queue and joins its end with the next: so those that are ready take turns.
         let (singles_tx, singles_rx) = mpsc::channel(CALLS as usize);
         let (lives_tx, lives_rx) = mpsc::channel(CALLS as usize);
         let (precedence, piece) = (Precedence::default(), Arc::new(AtomicU32::new(limits.part)));
         let ways = Ways { singles_tx, lives_tx, precedence, limits, piece };
-        Self { open: HashMap::new(), tasks: JoinSet::new(), ways, room: Arc::default(), singles_rx, lives_rx }
+        let (open, tasks, room) = (HashMap::new(), JoinSet::new(), Arc::default());
+        Self { open, tasks, ways, room, cameras, singles_rx, lives_rx }
     }
 
     /// Begins to answer `request` for `camera`; the failure, when that cannot be.
@@ -85,26 +89,38 @@ impl Jobs {
             return Ok(());
         }
         while self.tasks.try_join_next().is_some() {}
-        if self.open.len() >= self.ways.limits.calls.min(CALLS) as usize {
-            let mut busy = Failure::new(FailureCode::Busy, format!("{} questions are open", self.open.len()));
+        if let Some(why) = self.full(camera.id()) {
+            let mut busy = Failure::new(FailureCode::Busy, why);
             busy.retry_after_ms = Some(BUSY_MS);
             return Err(Fail::of(id, busy));
         }
         let (camera, room) = (camera.clone(), self.room.clone());
         let lane = if matches!(request.call, Call::Live(_)) { Lane::Live } else { Lane::Single };
-        self.begin(id, lane, |outlet| work(request, camera, room, outlet));
+        self.begin(id, camera.id().clone(), lane, |outlet| work(request, camera, room, outlet));
         Ok(())
     }
 
-    /// Lets `work` answer the question `id`.
-    fn begin<W>(&mut self, id: RequestId, lane: Lane, work: impl FnOnce(Outlet) -> W)
+    /// Why no question about `camera` has a place, if that is so. A camera among others has no more places than are left free: whatever
+    /// is asked of it without end, and of any others, there is always one for a camera that is asked nothing.
+    fn full(&self, camera: &CameraId) -> Option<String> {
+        let open = self.open.len();
+        let free = (self.ways.limits.calls.min(CALLS) as usize).saturating_sub(open);
+        if free == 0 {
+            return Some(format!("{open} questions are open"));
+        }
+        let own = self.open.values().filter(|job| job.camera == *camera).count();
+        (self.cameras > 1 && own >= free).then(|| format!("{own} questions about this camera are open"))
+    }
+
+    /// Lets `work` answer the question `id` about `camera`.
+    fn begin<W>(&mut self, id: RequestId, camera: CameraId, lane: Lane, work: impl FnOnce(Outlet) -> W)
     where
         W: Future<Output = ()> + Send + 'static,
     {
         let credit = Arc::new(Credit::default());
         let outlet = Outlet::new(id, lane, self.ways.clone(), credit.clone());
         let abort = self.tasks.spawn(work(outlet));
-        self.open.insert(id, Job { credit, abort });
+        self.open.insert(id, Job { camera, credit, abort });
     }
 
     /// Pieces of answers are cut into about `bytes` from now on.

@@ -5,11 +5,14 @@ mod detector;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{sync::LazyLock, thread, time::Duration};
 
 use oriel_picture::blocks::{Blocks, BlocksError};
 use oriel_proto::{Kind, Severity, event::Data};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
 
 use self::detector::{Detector, Told};
 use crate::{camera::Camera, disk::off_runtime, pictures::Picture, spool::Draft};
@@ -20,6 +23,12 @@ const OLD: Duration = Duration::from_secs(300);
 /// How long after the last picture a movement is over, though no picture says so: the camera may be away.
 const LOST: Duration = Duration::from_secs(150);
 
+/// Pictures that are decoded at one time for all cameras together: half of the processors are left to everything else.
+static DECODING: LazyLock<Semaphore> = LazyLock::new(|| {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    Semaphore::new((processors / 2).max(1))
+});
+
 /// Writes an event whenever something begins or ends to move in the pictures that come; never ends.
 pub(crate) async fn watch(camera: &Camera, mut pictures: mpsc::Receiver<Picture>) {
     let mut detector = Detector::default();
@@ -27,7 +36,7 @@ pub(crate) async fn watch(camera: &Camera, mut pictures: mpsc::Receiver<Picture>
     loop {
         let told = match timeout(LOST, pictures.recv()).await {
             Ok(Some(picture)) if is_old(&picture, camera) => None,
-            Ok(Some(picture)) => match blocks(picture.clone()).await {
+            Ok(Some(picture)) => match blocks(picture.clone(), &DECODING).await {
                 Some(Ok(blocks)) => {
                     said = false;
                     detector.look(picture.at, blocks)
@@ -58,9 +67,16 @@ fn is_old(picture: &Picture, camera: &Camera) -> bool {
     camera.pictures.time().since(picture.at) > OLD
 }
 
-/// Decodes a picture off the runtime; none when the program stops.
-async fn blocks(picture: Picture) -> Option<Result<Blocks, BlocksError>> {
-    off_runtime(move || Blocks::of(&picture.jpeg)).await
+/// Decodes a picture off the runtime; none when the program stops, or when so many others are being decoded that this one is
+/// left out: the next is as good, and a queue would only grow.
+async fn blocks(picture: Picture, decoding: &'static Semaphore) -> Option<Result<Blocks, BlocksError>> {
+    let turn = decoding.try_acquire().ok()?;
+    off_runtime(move || {
+        // Also when nobody waits any more, it takes its processor until it is done.
+        let _turn = turn;
+        Blocks::of(&picture.jpeg)
+    })
+    .await
 }
 
 /// What was seen, as an event.

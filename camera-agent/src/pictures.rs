@@ -11,7 +11,7 @@ use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 use oriel_proto::{CameraId, ImageClass, Timestamp};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use self::{live::Stage, news::News, taking::Takings, uplink::Uplink};
 pub(crate) use self::{
@@ -24,6 +24,10 @@ use crate::{
     ring::{Bounds, Ring, RingError},
     spool::Clock,
 };
+
+/// KiB of a camera's pictures that answers may hold in memory, so that one that is asked without end leaves room for others: two of
+/// the largest.
+pub(crate) const SHARE_KIB: usize = 32 << 10;
 
 /// A picture.
 #[derive(Clone, Debug)]
@@ -49,6 +53,7 @@ struct Shared {
     main: Series,
     takings: Takings,
     uplink: Uplink,
+    share: Semaphore,
     clock: Clocked,
 }
 
@@ -91,6 +96,7 @@ impl Pictures {
             main,
             takings: Takings::default(),
             uplink: Uplink::new(config.uplink),
+            share: Semaphore::new(SHARE_KIB),
             clock: Clocked(clock),
         };
         Self { shared: Arc::new(shared) }
@@ -103,17 +109,16 @@ impl Pictures {
     }
 
     /// Keeps a picture in the ring (its time moved on where it is taken), shows it to whoever watches live, and tells of it; gives
-    /// the time it is known by. One that cannot be kept is shown all the same; one that the ring drops at once is not.
-    pub(crate) async fn keep(&self, picture: Picture) -> Result<Timestamp, RingError> {
+    /// the time it is known by. One that cannot be kept is shown all the same; one that the ring drops at once is not, and has none.
+    pub(crate) async fn keep(&self, picture: Picture) -> Result<Option<Timestamp>, RingError> {
         let Some(series) = self.series(&picture.class) else { return Err(RingError::Class(picture.class)) };
         match series.ring.keep(picture.at, picture.jpeg.clone()).await {
-            Ok(at) => {
-                // What is older than all that is kept is no news.
-                if series.ring.holds(at) {
-                    series.news.tell(&self.shared.camera, &picture.class, at);
-                    series.stage.show(Picture { at, ..picture });
-                }
-                Ok(at)
+            // What is older than all that is kept is no news.
+            Ok(None) => Ok(None),
+            Ok(Some(at)) => {
+                series.news.tell(&self.shared.camera, &picture.class, at);
+                series.stage.show(Picture { at, ..picture });
+                Ok(Some(at))
             }
             Err(e) => {
                 series.stage.show(picture);
@@ -164,6 +169,11 @@ impl Pictures {
     /// What its pictures may take of the connection.
     pub(crate) fn uplink(&self) -> &Uplink {
         &self.shared.uplink
+    }
+
+    /// What answers may hold of its pictures in memory, in KiB.
+    pub(crate) fn share(&self) -> &Semaphore {
+        &self.shared.share
     }
 
     /// Drops what is past its time.

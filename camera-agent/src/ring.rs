@@ -86,7 +86,7 @@ pub enum RingError {
 /// How much a ring may hold, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// The most bytes of pictures on disk.
+    /// The most bytes of pictures on disk, in whole blocks.
     pub(crate) bytes: u64,
     /// How long a picture is kept.
     pub(crate) retention: Duration,
@@ -136,8 +136,8 @@ impl Ring {
     }
 
     /// Keeps a picture; gives the time it is known by, which is moved on while another picture has it. One that is older than all
-    /// that a full ring holds, or past its time, is dropped at once.
-    pub(crate) async fn keep(&self, at: Timestamp, jpeg: Bytes) -> Result<Timestamp, RingError> {
+    /// that a full ring holds, or past its time, is dropped at once: then it gives none.
+    pub(crate) async fn keep(&self, at: Timestamp, jpeg: Bytes) -> Result<Option<Timestamp>, RingError> {
         self.change(move |disk| disk.keep(at, &jpeg)).await
     }
 
@@ -167,11 +167,6 @@ impl Ring {
         Ok(self.disk.lock().as_ref().and_then(|index| index.find(matching, at_ms, now_ms)))
     }
 
-    /// Whether it holds a picture of exactly this time, as far as it was looked at.
-    pub(crate) fn holds(&self, at: Timestamp) -> bool {
-        self.disk.with(|index| index.holds(floor_ms(at))).unwrap_or(false)
-    }
-
     /// The times of the pictures before and after this time.
     pub(crate) fn around(&self, at: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
         let (prev, next) = self.disk.lock().as_ref().map_or((None, None), |index| index.around(floor_ms(at)));
@@ -191,7 +186,7 @@ impl Ring {
         off_runtime(move || disk.read(row)).await.unwrap_or(Err(RingError::Closing))
     }
 
-    /// Bytes of pictures on disk; 0 as long as nobody has looked.
+    /// Bytes of pictures on disk, in whole blocks; 0 as long as nobody has looked.
     pub(crate) fn bytes(&self) -> u64 {
         self.disk.lock().as_ref().map_or(0, Index::bytes)
     }
@@ -245,24 +240,28 @@ impl Disk {
         Ok(())
     }
 
-    fn keep(&self, at: Timestamp, jpeg: &[u8]) -> Result<Timestamp, RingError> {
+    fn keep(&self, at: Timestamp, jpeg: &[u8]) -> Result<Option<Timestamp>, RingError> {
         let pixels = jpeg::check(jpeg)?.pixels();
         if pixels > IMAGE_PIXELS {
             return Err(RingError::Pixels(pixels));
         }
         let (size, most) = (jpeg.len() as u64, self.bounds.bytes);
         let too_large = || RingError::TooLarge { bytes: size, most };
-        let bytes = u32::try_from(size).ok().filter(|_| size <= most).ok_or_else(too_large)?;
+        let bytes = u32::try_from(size).map_err(|_| too_large())?;
         let now_ms = self.now_ms();
         self.drop_expired(now_ms);
         let (at_ms, path) = self.free(floor_ms(at)).ok_or(RingError::Time(at))?;
         let row = Row { at_ms, bytes };
-        if !has_expired(at_ms, self.oldest_ms(now_ms)) && self.make_room(now_ms, Some(row)) {
-            let failed = |source| RingError::Write { path: path.clone(), source };
-            files::write(&self.folder, &path, jpeg).map_err(failed)?;
-            self.with(|index| index.insert(row));
+        if row.on_disk() > most {
+            return Err(too_large());
         }
-        Ok(row.at())
+        if has_expired(at_ms, self.oldest_ms(now_ms)) || !self.make_room(now_ms, Some(row)) {
+            return Ok(None);
+        }
+        let failed = |source| RingError::Write { path: path.clone(), source };
+        files::write(&self.folder, &path, jpeg).map_err(failed)?;
+        self.with(|index| index.insert(row));
+        Ok(Some(row.at()))
     }
 
     /// The first time from `at_ms` on that nothing has, and its file.
@@ -278,7 +277,7 @@ impl Disk {
 
     /// Drops what goes first until `new` has room; false when that is `new` itself.
     fn make_room(&self, now_ms: i64, new: Option<Row>) -> bool {
-        let needed = new.map_or(0, |row| u64::from(row.bytes));
+        let needed = new.map_or(0, Row::on_disk);
         let fits = |index: &mut Index| index.bytes() + needed <= self.bounds.bytes;
         while !self.with(fits).unwrap_or(true) {
             match self.with(|index| index.victim(now_ms, new)).flatten() {

@@ -41,6 +41,9 @@ use crate::{
 /// How long a close may take to be sent.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
+/// A silence before a loss that is worth telling.
+const QUIET: Duration = Duration::from_secs(2);
+
 /// What a connection is given.
 pub(crate) struct Setup {
     /// The cameras to announce.
@@ -166,6 +169,18 @@ impl End {
     fn failed(error: WireError) -> Self {
         let tell = error.close_code();
         Self { ending: tell.map_or(Ending::Broken, Ending::Closed), why: error.to_string(), tell }
+    }
+
+    /// It came after so long a silence, which is what a proxy waits that cuts quiet connections.
+    fn after(mut self, silence: Duration) -> Self {
+        if self.ending == Ending::Broken && silence >= QUIET {
+            self.why += &format!(
+                ", after {} s of silence; if that is so each time, a proxy or router on the way cuts quiet connections: \
+                 it must wait longer than the heartbeat",
+                silence.as_secs()
+            );
+        }
+        self
     }
 
     async fn close(self, wire: &mut impl Wire, welcomed: Option<Duration>) -> Ended {

@@ -4,9 +4,12 @@ mod beat;
 mod demand;
 mod feed;
 mod folder;
+mod logged;
 mod simulator;
 mod snapshot;
 mod sorting;
+mod syslog;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +27,8 @@ use self::{
     folder::{Folder, FolderError},
     simulator::Simulator,
     snapshot::{SnapshotError, Snapshots},
+    syslog::{Syslog, SyslogError},
+    tail::{Tail, TailError},
 };
 use crate::{
     backoff::{Backoff, Ending},
@@ -55,6 +60,12 @@ pub enum SourceError {
     /// A folder cannot be looked through.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// Syslog cannot be taken.
+    #[error(transparent)]
+    Syslog(#[from] SyslogError),
+    /// A log file cannot be read.
+    #[error(transparent)]
+    Tail(#[from] TailError),
     /// Its pictures cannot be kept.
     #[error(transparent)]
     Ring(#[from] RingError),
@@ -105,6 +116,8 @@ pub(crate) async fn run(camera: Camera, stop: CancellationToken) {
             }
             SourceConfig::Snapshot(config) => supervise(Snapshots::new(config), &feed).await,
             SourceConfig::Folder(config) => supervise(Folder::new(config), &feed).await,
+            SourceConfig::Tail(config) => supervise(Tail::new(config), &feed).await,
+            SourceConfig::Syslog(config) => supervise(Syslog::new(config), &feed).await,
         }
     };
     tokio::select! {
@@ -115,13 +128,16 @@ pub(crate) async fn run(camera: Camera, stop: CancellationToken) {
     }
 }
 
-/// Runs `source`, and again after each failure, at growing distances.
+/// Runs `source`, and again after each failure, at distances that grow as long as no picture comes in between.
 async fn supervise(mut source: impl Source, feed: &Feed) {
     let camera = feed.camera();
     let mut backoff = Backoff::default();
     loop {
         let started = Instant::now();
         let error = source.run(feed).await;
+        if feed.has_given() {
+            backoff = Backoff::default();
+        }
         tracing::warn!(camera = %camera.id(), "the source failed: {error}");
         let why = error.to_string();
         camera.set_source(SourceState::Failing, Some(why.clone()));

@@ -4,6 +4,7 @@ mod db;
 mod epochs;
 mod head;
 mod losses;
+mod places;
 mod query;
 mod rows;
 mod run;
@@ -27,7 +28,7 @@ use oriel_proto::{
 };
 use tokio::sync::{Semaphore, oneshot, watch};
 
-pub(crate) use self::{db::Bounds, upload::Next, write::CLOCK_SET};
+pub(crate) use self::{db::Bounds, places::Place, upload::Next, write::CLOCK_SET};
 use self::{db::Db, head::Head, query::Plan};
 use crate::disk::off_runtime;
 
@@ -103,8 +104,13 @@ pub(crate) struct Now {
     pub(crate) bytes: u64,
 }
 
-/// Drafts, and who waits for them to be written.
-type Waiting = (Vec<Draft>, oneshot::Sender<Result<Vec<EventId>, SpoolError>>);
+/// Drafts that wait for the next transaction, which writes all of one writer or nothing.
+#[derive(Debug)]
+struct Waiting {
+    drafts: Vec<Draft>,
+    place: Option<Place>,
+    written: oneshot::Sender<Result<Vec<EventId>, SpoolError>>,
+}
 
 /// A handle to one camera's spool; clones share it.
 #[derive(Clone)]
@@ -149,9 +155,29 @@ impl Spool {
 
     /// Writes events; when this returns they survive a power cut. Writers that come while the disk is busy share the next commit.
     pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<EventId>, SpoolError> {
+        self.write(drafts, None).await
+    }
+
+    /// Writes events and how far their source is with them: both survive, or neither.
+    pub(crate) async fn append_with_place(
+        &self,
+        drafts: Vec<Draft>,
+        place: Place,
+    ) -> Result<Vec<EventId>, SpoolError> {
+        self.write(drafts, Some(place)).await
+    }
+
+    /// How far the source of that name is; none when it has not begun, or its spool was set aside.
+    pub(crate) async fn place_of(&self, source: &str) -> Result<Option<String>, SpoolError> {
+        let source = source.to_owned();
+        self.with(move |db| Ok(places::find(&db.conn, &source)?)).await
+    }
+
+    async fn write(&self, drafts: Vec<Draft>, place: Option<Place>) -> Result<Vec<EventId>, SpoolError> {
         let _room = self.room.acquire().await.map_err(|_| SpoolError::Closing)?;
-        let (written_tx, written_rx) = oneshot::channel();
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((drafts, written_tx));
+        let (written, written_rx) = oneshot::channel();
+        let waiting = Waiting { drafts, place, written };
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(waiting);
         let waiting = self.waiting.clone();
         self.with(move |db| {
             let group = mem::take(&mut *waiting.lock().unwrap_or_else(PoisonError::into_inner));
@@ -320,19 +346,22 @@ pub(crate) fn system_clock() -> Clock {
 /// Writes everything that waits in one transaction and tells each writer its part.
 fn write_group(db: &mut Db, mut group: Vec<Waiting>) -> Result<(), SpoolError> {
     // A writer that was told of a failure will write again itself.
-    group.retain(|(_, writer)| !writer.is_closed());
+    group.retain(|waiting| !waiting.written.is_closed());
     if group.is_empty() {
         return Ok(());
     }
-    let (drafts, writers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-    let sizes: Vec<usize> = drafts.iter().map(Vec::len).collect();
-    let written = db.write(drafts.into_iter().flatten().collect());
-    let (ids, failed) = match written {
+    let (mut drafts, mut places, mut writers) = (Vec::new(), Vec::new(), Vec::new());
+    for waiting in group {
+        writers.push((waiting.drafts.len(), waiting.written));
+        drafts.extend(waiting.drafts);
+        places.extend(waiting.place);
+    }
+    let (ids, failed) = match db.write(drafts, &places) {
         Ok(ids) => (ids, None),
         Err(e) => (Vec::new(), Some(e)),
     };
     let mut ids = ids.into_iter();
-    for (size, writer) in sizes.into_iter().zip(writers) {
+    for (size, writer) in writers {
         let part = match &failed {
             Some(why) => Err(SpoolError::Together(why.to_string())),
             None => Ok(ids.by_ref().take(size).collect()),

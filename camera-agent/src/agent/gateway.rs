@@ -97,7 +97,7 @@ fn no_token() -> Ended {
 
 const fn ending_of(error: &DialError) -> Ending {
     match error {
-        DialError::Refused { status, retry_after } => {
+        DialError::Refused { status, retry_after, .. } => {
             Ending::Refused { status: *status, retry_after: *retry_after }
         }
         _ => Ending::Broken,

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{ErrorKind, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use camera_agent::{
@@ -17,7 +17,10 @@ use super::{Enroll, say, starter};
 /// Enrols this device.
 pub(super) async fn run(options: Enroll) -> Result<(), String> {
     let Enroll { files, trust, gateway: url, code } = options;
-    let mut gateway = GatewayConfig { ca: trust.ca, insecure: trust.insecure, ..GatewayConfig::new(url) };
+    // What is relative here is not so in a file that lies elsewhere.
+    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    let ca = trust.ca.map(absolute);
+    let mut gateway = GatewayConfig { ca, insecure: trust.insecure, ..GatewayConfig::new(url) };
     (gateway.code, gateway.code_file) = (code.code, code.code_file);
     if gateway.code.is_none() && gateway.code_file.is_none() {
         return Err("give the code with --code, --code-file or CAMERA_AGENT_CODE".into());
@@ -30,7 +33,7 @@ pub(super) async fn run(options: Enroll) -> Result<(), String> {
         Err(e) => return Err(e.to_string()),
     };
     let state = files.state.or_else(|| existing.as_ref().map(|config| config.state.clone()));
-    let state = state.unwrap_or_else(|| Config::state_beside(&files.config, &Config::default().state));
+    let state = state.unwrap_or_else(|| Config::beside(&files.config, &Config::default().state));
     let enrolled = enroll_at(&gateway, &state).await.map_err(|e| e.to_string())?;
     say(&format!(
         "enrolled at {} as agent {}; the token is kept in {}",
@@ -44,9 +47,7 @@ pub(super) async fn run(options: Enroll) -> Result<(), String> {
             None => say(&format!("{} names this gateway and its cameras already", files.config.display())),
         },
         None => {
-            // The file may lie elsewhere than what is relative here.
-            let kept = std::path::absolute(&state).unwrap_or_else(|_| state.clone());
-            write_new(&files.config, &starter::whole(&kept, &gateway, &enrolled))?;
+            write_new(&files.config, &starter::whole(&absolute(state), &gateway, &enrolled))?;
             say(&format!("wrote {}; now run: camera-agent run --config {0}", files.config.display()))
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use super::{
-    ConfigError,
+    ConfigError, SyslogConfig, TailConfig,
     check::{presentable, wrong},
     parse,
 };
@@ -35,6 +35,10 @@ pub enum SourceConfig {
     Snapshot(SnapshotConfig),
     /// Stills that somebody puts into a folder.
     Folder(FolderConfig),
+    /// The lines of a log file.
+    Tail(TailConfig),
+    /// What others send by syslog.
+    Syslog(SyslogConfig),
 }
 
 /// What a source gives beside events.
@@ -199,6 +203,20 @@ impl SourceConfig {
             Self::Folder(folder) => {
                 Offers { classes: classes(folder.class.as_ref()), snapshot: false, live: true }
             }
+            Self::Tail(_) | Self::Syslog(_) => Offers { classes: Vec::new(), snapshot: false, live: false },
+        }
+    }
+
+    /// The files and folders that it names.
+    pub(super) fn files(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            Self::Simulator(_) | Self::Syslog(_) => Vec::new(),
+            Self::Snapshot(snapshot) => snapshot.password_file.iter_mut().chain(&mut snapshot.ca).collect(),
+            // An empty one is refused.
+            Self::Folder(folder) if folder.path.as_os_str().is_empty() => Vec::new(),
+            Self::Folder(folder) => vec![&mut folder.path],
+            Self::Tail(tail) if tail.path.as_os_str().is_empty() => Vec::new(),
+            Self::Tail(tail) => vec![&mut tail.path],
         }
     }
 
@@ -208,6 +226,8 @@ impl SourceConfig {
             Self::Simulator(simulator) => simulator.check(key),
             Self::Snapshot(snapshot) => snapshot.check(key),
             Self::Folder(folder) => folder.check(key),
+            Self::Tail(tail) => tail.check(key),
+            Self::Syslog(syslog) => syslog.check(key),
         }
     }
 }
@@ -268,9 +288,14 @@ impl FolderConfig {
 
     /// The time zone of times in names.
     pub(crate) fn zone(&self) -> Result<TimeZone, jiff::Error> {
-        // A small device may have no other.
-        if self.time_zone == "UTC" { Ok(TimeZone::UTC) } else { TimeZone::get(&self.time_zone) }
+        zone(&self.time_zone)
     }
+}
+
+/// The time zone of that name.
+pub(super) fn zone(name: &str) -> Result<TimeZone, jiff::Error> {
+    // A small device may have no other.
+    if name == "UTC" { Ok(TimeZone::UTC) } else { TimeZone::get(name) }
 }
 
 impl Default for SimulatorConfig {
@@ -285,6 +310,8 @@ impl fmt::Display for SourceConfig {
             Self::Simulator(_) => "simulator",
             Self::Snapshot(_) => "snapshot",
             Self::Folder(_) => "folder",
+            Self::Tail(_) => "tail",
+            Self::Syslog(_) => "syslog",
         })
     }
 }
@@ -301,6 +328,6 @@ const fn four() -> u8 {
     4
 }
 
-fn utc() -> String {
+pub(super) fn utc() -> String {
     "UTC".into()
 }

@@ -93,21 +93,42 @@ fn no_secret_shows_in_debug_output_or_errors() {
 }
 
 #[test]
-fn a_relative_state_lies_beside_the_file_wherever_the_program_is_started() {
+fn a_relative_path_lies_beside_the_file_wherever_the_program_is_started() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("agent.toml");
+    let read = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        Config::read(&file).unwrap()
+    };
     for (said, meant) in [("", "camera-agent"), ("state = \"kept\"", "kept")] {
-        std::fs::write(&file, format!("{said}\n{GOOD}")).unwrap();
-        assert_eq!(Config::read(&file).unwrap().state, dir.path().join(meant));
+        assert_eq!(read(&format!("{said}\n{GOOD}")).state, dir.path().join(meant));
     }
-    std::fs::write(&file, format!("state = \"/var/lib/kept\"\n{GOOD}")).unwrap();
-    assert_eq!(Config::read(&file).unwrap().state, Path::new("/var/lib/kept"));
+    assert_eq!(read(&format!("state = \"/var/lib/kept\"\n{GOOD}")).state, Path::new("/var/lib/kept"));
+    let gateway = GOOD.replace("code = \"oen_secret\"", "ca = \"ca.pem\"\ncode_file = \"/run/code\"");
+    let gateway = &read(&gateway).gateways[0];
+    assert_eq!(gateway.ca, Some(dir.path().join("ca.pem")));
+    assert_eq!(gateway.code_file, Some(PathBuf::from("/run/code")));
+    let snapshot =
+        SNAPSHOT.replace("password = \"hush\"", "password_file = \"secrets/porch\", ca = \"ca.pem\"");
+    let SourceConfig::Snapshot(snapshot) = &read(&with_source(&snapshot)).cameras[0].source else { panic!() };
+    assert_eq!(snapshot.password_file, Some(dir.path().join("secrets/porch")));
+    assert_eq!(snapshot.ca, Some(dir.path().join("ca.pem")));
+    for (said, meant) in [("../porch", dir.path().join("../porch")), ("/srv/porch", "/srv/porch".into())] {
+        let source = FOLDER.replace("/srv/porch", said);
+        let SourceConfig::Folder(folder) = &read(&with_source(&source)).cameras[0].source else { panic!() };
+        assert_eq!(folder.path, meant);
+    }
+    assert!(read(&with_source(&FOLDER.replace("/srv/porch", ""))).check().is_err(), "no folder is none");
 }
 
 const SNAPSHOT: &str =
     r#"{ type = "snapshot", url = "http://192.168.1.64/still.jpg", user = "me", password = "hush" }"#;
 
 const FOLDER: &str = r#"{ type = "folder", path = "/srv/porch" }"#;
+
+const TAIL: &str = r#"{ type = "tail", path = "/var/log/app.log" }"#;
+
+const SYSLOG: &str = r#"{ type = "syslog", allow = ["10.1.0.0/16", "10.2.0.7"] }"#;
 
 /// A configuration with this source.
 fn with_source(source: &str) -> String {
@@ -126,6 +147,8 @@ fn each_source_says_what_it_gives() {
         (&SNAPSHOT.replace("user", r#"class = "main", user"#), "snapshot", main.clone(), true),
         (FOLDER, "folder", both, false),
         (&FOLDER.replace("path", r#"class = "main", path"#), "folder", main, false),
+        (TAIL, "tail", vec![], false),
+        (SYSLOG, "syslog", vec![], false),
     ] {
         let config = Config::from_toml(&with_source(source)).unwrap();
         config.check().unwrap();
@@ -156,6 +179,14 @@ fn a_source_that_makes_no_sense_is_refused_in_words_without_a_secret() {
         (FOLDER, "path", "depth = 9, path", "source.depth = 9: at most 8"),
         (FOLDER, "path", "time_zone = \"Europe/Nowhere\", path", "source.time_zone = Europe/Nowhere"),
         (FOLDER, "path", "times = \"exif\", path", "line"),
+        (TAIL, "/var/log/app.log", "/", "source.path = /: expected a file"),
+        (TAIL, "path", "kind = \"\", path", "source.kind = : expected 1 to 64 bytes"),
+        (TAIL, "path", "time_zone = \"Nowhere\", path", "source.time_zone = Nowhere"),
+        (TAIL, "path", "fromstart = true, path", "did you mean `from_start`?"),
+        (SYSLOG, "allow", "listen = \"5514\", allow", "invalid socket address"),
+        (SYSLOG, "10.2.0.7", "here", "allow = \"here\": expected a network"),
+        (SYSLOG, "\"10.1.0.0/16\", \"10.2.0.7\"", "", "source.allow = 0: expected 1 to 64 networks"),
+        (SYSLOG, "allow", "kind = \" \", allow", "expected 1 to 64 bytes"),
         (r#"{ type = "simulator", main_ms = 39 }"#, "39", "39", "at least 40, or 0 for none"),
         (r#"{ type = "simulators" }"#, "simulators", "simulators", "did you mean `simulator`?"),
     ] {
@@ -172,6 +203,7 @@ fn every_camera_of_the_guide_is_a_good_configuration() {
     let guides = [
         include_str!("../../../docs/guide/cameras.md"),
         include_str!("../../../docs/guide/configuration.md"),
+        include_str!("../../../docs/guide/logs.md"),
     ];
     let blocks = guides.iter().flat_map(|guide| guide.split("```toml\n").skip(1));
     let blocks: Vec<_> = blocks.map(|block| block.split("```").next().unwrap()).collect();
@@ -189,5 +221,5 @@ fn every_camera_of_the_guide_is_a_good_configuration() {
         Config::from_toml(&text).and_then(|config| config.check().map_err(|e| e.to_string())).unwrap();
         seen += 1;
     }
-    assert_eq!(seen, 7);
+    assert_eq!(seen, 11);
 }

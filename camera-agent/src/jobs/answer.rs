@@ -4,7 +4,7 @@ use oriel_proto::{Answer, Call, Failure, FailureCode, Trailer};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{events, images, live, outlet::Outlet};
-use crate::camera::Camera;
+use crate::{camera::Camera, pictures::SHARE_KIB};
 
 /// Stretches of logs that the answers of one connection may hold in memory, each of at most 64 KiB: eight of the widest answers,
 /// and as many of one epoch as there may be questions.
@@ -15,6 +15,15 @@ const AHEAD: usize = 64;
 
 /// KiB of pictures that the single answers of one connection may hold in memory: four of the largest.
 const PICTURES_KIB: usize = 64 << 10;
+
+const _: () = assert!(SHARE_KIB < PICTURES_KIB);
+
+/// Room for one picture, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Held<'a> {
+    _share: SemaphorePermit<'a>,
+    _room: SemaphorePermit<'a>,
+}
 
 /// What the answers of one connection may hold in memory together.
 #[derive(Debug)]
@@ -27,10 +36,11 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Waits until there is room for a picture of so many bytes.
-    pub(super) async fn picture(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
-        let kib = bytes.div_ceil(1 << 10).min(PICTURES_KIB);
-        self.pictures.acquire_many(u32::try_from(kib).ok()?).await.ok()
+    /// Waits until there is room for a picture of so many bytes, first in its camera's share.
+    pub(super) async fn picture<'a>(&'a self, camera: &'a Camera, bytes: usize) -> Option<Held<'a>> {
+        let kib = u32::try_from(bytes.div_ceil(1 << 10).min(SHARE_KIB)).ok()?;
+        let share = camera.pictures.share().acquire_many(kib).await.ok()?;
+        Some(Held { _share: share, _room: self.pictures.acquire_many(kib).await.ok()? })
     }
 }
 

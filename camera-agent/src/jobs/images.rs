@@ -121,7 +121,7 @@ pub(super) async fn kept(
         let Some(row) = row else {
             return Err(Failure::new(FailureCode::NotFound, "there is no such picture"));
         };
-        let _held = room.picture(row.bytes as usize).await;
+        let _held = room.picture(camera, row.bytes as usize).await;
         if let Some(jpeg) = ring.read(row).await.map_err(unreadable)? {
             return send(Picture { class: call.class, at: row.at(), jpeg }, camera, outlet).await;
         }
@@ -151,7 +151,7 @@ pub(super) async fn taken(
     }
     let taken = camera.pictures.take(class).done().await;
     let picture = taken.map_err(|why| Failure::new(FailureCode::SourceFailed, tame(&why)))?;
-    let _held = room.picture(picture.jpeg.len()).await;
+    let _held = room.picture(camera, picture.jpeg.len()).await;
     send(picture, camera, outlet).await
 }
 

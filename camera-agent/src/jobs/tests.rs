@@ -35,7 +35,7 @@ fn answers(jobs: &mut Jobs, count: usize) -> Vec<RequestId> {
 fn answers_in(lane: Lane, jobs: &mut Jobs, count: usize) -> Vec<RequestId> {
     let begin = |_| {
         let id = RequestId::new();
-        jobs.begin(id, lane, async move |mut outlet: Outlet| {
+        jobs.begin(id, "porch".parse().unwrap(), lane, async move |mut outlet: Outlet| {
             for _ in 0..PARTS {
                 outlet.part(body()).await.unwrap();
             }
@@ -63,7 +63,7 @@ async fn round(jobs: &mut Jobs, ids: &[RequestId]) -> Vec<usize> {
 #[tokio::test(start_paused = true)]
 async fn answers_that_are_ready_alternate_exactly() {
     for count in [2, 5] {
-        let mut jobs = Jobs::new(Limits::default());
+        let mut jobs = Jobs::new(Limits::default(), 1);
         let ids = answers(&mut jobs, count);
         ids.iter().for_each(|id| jobs.credit(*id, 1 << 20));
         for n in 0..PARTS {
@@ -77,7 +77,7 @@ async fn answers_that_are_ready_alternate_exactly() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_without_credit_holds_nobody_up_and_then_takes_its_turns_again() {
-    let mut jobs = Jobs::new(Limits::default());
+    let mut jobs = Jobs::new(Limits::default(), 1);
     let ids = answers(&mut jobs, 3);
     let (poor, rich) = (ids[1], [ids[0], ids[2]]);
     rich.iter().for_each(|id| jobs.credit(*id, 1 << 20));
@@ -101,11 +101,11 @@ async fn an_answer_without_credit_holds_nobody_up_and_then_takes_its_turns_again
 
 #[tokio::test(start_paused = true)]
 async fn a_small_answer_waits_for_one_turn_of_each() {
-    let mut jobs = Jobs::new(Limits::default());
+    let mut jobs = Jobs::new(Limits::default(), 1);
     let ids = answers(&mut jobs, 5);
     round(&mut jobs, &ids).await;
     let small = RequestId::new();
-    jobs.begin(small, Lane::Single, async move |mut outlet: Outlet| {
+    jobs.begin(small, "porch".parse().unwrap(), Lane::Single, async move |mut outlet: Outlet| {
         outlet.done(Trailer::Nothing {}).await.unwrap()
     });
     round(&mut jobs, &ids).await;
@@ -114,7 +114,7 @@ async fn a_small_answer_waits_for_one_turn_of_each() {
 
 #[tokio::test(start_paused = true)]
 async fn live_answers_wait_while_a_single_one_has_something_to_send() {
-    let mut jobs = Jobs::new(Limits::default());
+    let mut jobs = Jobs::new(Limits::default(), 1);
     let lives = answers_in(Lane::Live, &mut jobs, 2);
     lives.iter().for_each(|id| jobs.credit(*id, 1 << 20));
     assert_eq!(round(&mut jobs, &lives).await, [0, 1]);
@@ -155,7 +155,7 @@ async fn a_page_is_read_while_the_one_before_it_is_sent() {
     let (kind, severity, description) = (Kind::Motion, Severity::Info, "x".repeat(100));
     let event = Draft { at: None, kind, severity, description, data: Data::new(), image_at: None };
     camera.spool.append(vec![event; 2_000]).await.unwrap();
-    let mut jobs = Jobs::new(Limits::default());
+    let mut jobs = Jobs::new(Limits::default(), 1);
     let call = Call::Events(EventsCall::all(Order::Asc));
     let request = Request { id: RequestId::new(), camera: camera.id().clone(), deadline_ms: 60_000, call };
     let id = request.id;

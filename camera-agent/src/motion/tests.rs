@@ -130,3 +130,17 @@ fn a_movement_ends_when_no_picture_comes_any_more() {
     assert!(!ended.begins && ended.size.area >= told[0].1.size.area);
     assert_eq!(watched.detector.give_up(), None);
 }
+
+#[tokio::test]
+async fn a_picture_that_finds_all_decoders_busy_is_left_out_and_does_not_wait() {
+    static TWO: Semaphore = Semaphore::const_new(2);
+    let at = Timestamp::from_millis(NOON_MS.cast_signed());
+    let picture = Picture { class: ImageClass::Preview, at, jpeg: crate::pictures::tests::picture(2_000, 1) };
+    let busy = TWO.try_acquire_many(2).unwrap();
+    assert!(blocks(picture.clone(), &TWO).await.is_none());
+    drop(busy);
+    for _ in 0..3 {
+        assert!(blocks(picture.clone(), &TWO).await.unwrap().is_ok());
+    }
+    assert_eq!(TWO.available_permits(), 2);
+}

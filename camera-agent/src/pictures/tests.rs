@@ -56,7 +56,7 @@ impl Kept {
         Self { dir, now_ms, pictures }
     }
 
-    async fn keep(&self, class: ImageClass, at_ms: i64) -> Timestamp {
+    async fn keep(&self, class: ImageClass, at_ms: i64) -> Option<Timestamp> {
         let at = Timestamp::from_millis(at_ms);
         self.pictures.keep(Picture { class, at, jpeg: picture(LEAST, 0) }).await.unwrap()
     }
@@ -80,9 +80,9 @@ async fn a_picture_that_is_dropped_at_once_is_neither_told_nor_shown() {
     let _subscription = kept.pictures.subscribe(&ImageClass::Main, &mailbox).unwrap();
     let mut viewer = kept.pictures.watch(&ImageClass::Main, 1.0).unwrap();
     let mut cx = Context::from_waker(Waker::noop());
-    kept.keep(ImageClass::Main, START_MS - 8 * 86_400_000).await;
+    assert_eq!(kept.keep(ImageClass::Main, START_MS - 8 * 86_400_000).await, None);
     assert!(viewer.newest().is_none() && mailbox.poll(&mut cx).is_pending());
-    let at = kept.keep(ImageClass::Main, START_MS).await;
+    let at = kept.keep(ImageClass::Main, START_MS).await.unwrap();
     assert_eq!(viewer.newest().unwrap().at, at);
     assert_eq!(mailbox.poll(&mut cx), Poll::Ready(("porch".parse().unwrap(), ImageClass::Main, at)));
 }

@@ -10,6 +10,10 @@ use crate::spool::CLOCK_SET;
 /// was kept before the clock was set back.
 const AHEAD_MS: i64 = 60_000;
 
+/// What a file takes on disk is a multiple of this many bytes on most devices; a million small pictures would take much more than their
+/// sizes say.
+pub(super) const BLOCK: u64 = 4_096;
+
 /// One kept picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -23,6 +27,11 @@ impl Row {
     /// When it was taken.
     pub(crate) fn at(self) -> Timestamp {
         Timestamp::from_millis(self.at_ms)
+    }
+
+    /// The bytes that it takes on disk: whole blocks.
+    pub(super) fn on_disk(self) -> u64 {
+        u64::from(self.bytes).next_multiple_of(BLOCK)
     }
 }
 
@@ -42,11 +51,11 @@ impl Index {
     /// Rows in any order, no two of one time.
     pub(super) fn new(mut rows: Vec<Row>) -> Self {
         rows.sort_unstable_by_key(|row| row.at_ms);
-        let bytes = rows.iter().map(|row| u64::from(row.bytes)).sum();
+        let bytes = rows.iter().map(|row| row.on_disk()).sum();
         Self { rows: rows.into(), bytes }
     }
 
-    /// The sizes of all rows together.
+    /// What all of them take on disk.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -61,18 +70,18 @@ impl Index {
         match self.place(row.at_ms) {
             Ok(place) => {
                 let old = std::mem::replace(&mut self.rows[place], row);
-                self.bytes -= u64::from(old.bytes);
+                self.bytes -= old.on_disk();
             }
             // Nearly always the end, which moves nothing.
             Err(place) => self.rows.insert(place, row),
         }
-        self.bytes += u64::from(row.bytes);
+        self.bytes += row.on_disk();
     }
 
     /// Takes a row out; false when there is none of this time.
     pub(super) fn remove(&mut self, at_ms: i64) -> bool {
         let removed = self.place(at_ms).ok().and_then(|place| self.rows.remove(place));
-        self.bytes -= removed.map_or(0, |row| u64::from(row.bytes));
+        self.bytes -= removed.map_or(0, Row::on_disk);
         removed.is_some()
     }
 
@@ -116,7 +125,7 @@ impl Index {
     pub(super) fn victim(&self, now_ms: i64, new: Option<Row>) -> Option<Row> {
         let future = self.future(now_ms);
         let is_ahead = |row: &Row| row.at_ms > now_ms.saturating_add(AHEAD_MS);
-        let sizes = |rows: &mut dyn Iterator<Item = Row>| rows.map(|row| u64::from(row.bytes)).sum::<u64>();
+        let sizes = |rows: &mut dyn Iterator<Item = Row>| rows.map(Row::on_disk).sum::<u64>();
         let ahead = sizes(&mut self.rows.range(future..).copied().chain(new.filter(is_ahead)));
         let all = self.bytes + sizes(&mut new.into_iter());
         let from_future = ahead > all / 2;

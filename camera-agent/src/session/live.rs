@@ -57,7 +57,7 @@ impl<W: Wire> Live<W> {
         let ingest = welcome.features.contains(&Feature::Ingest);
         Self {
             outbox: Outbox::new(wire),
-            jobs: Jobs::new(welcome.limits),
+            jobs: Jobs::new(welcome.limits, setup.cameras.len()),
             chores: Chores::default(),
             pulse: Pulse::new(welcome.heartbeat_ms, now, rand::random()),
             told: Told::new(),
@@ -118,8 +118,8 @@ impl<W: Wire> Live<W> {
 
     fn receive(&mut self, down: Result<Option<Down>, WireError>) -> Result<(), End> {
         let now = Instant::now();
-        self.pulse.hear(now);
-        match down.map_err(End::failed)? {
+        let silence = self.pulse.hear(now);
+        match down.map_err(|error| End::failed(error).after(silence))? {
             Some(Down::Frame(frame)) => self.obey(frame),
             Some(Down::Pong(n)) => {
                 self.pulse.pong(n, now);
@@ -129,7 +129,7 @@ impl<W: Wire> Live<W> {
             Some(Down::Ping) => Ok(()),
             Some(Down::Unknown { tag, id, known }) => self.skip(&tag, id, known),
             Some(Down::Closed(code, reason)) => Err(End::theirs(code, reason)),
-            None => Err(End::gone()),
+            None => Err(End::gone().after(silence)),
         }
     }
 

@@ -26,9 +26,9 @@ impl Pulse {
         Self { every, heard: now, ping_at: now + jittered(every, chance), asked: None, rtt: None }
     }
 
-    /// Something came.
-    pub(super) const fn hear(&mut self, now: Instant) {
-        self.heard = now;
+    /// Something came; gives how long nothing had come before it.
+    pub(super) fn hear(&mut self, now: Instant) -> Duration {
+        now.duration_since(std::mem::replace(&mut self.heard, now))
     }
 
     /// The ping `n` is being sent at `now`.

@@ -15,6 +15,8 @@ pub(super) struct Feed {
     compared: Option<(ImageClass, mpsc::Sender<Picture>)>,
     /// Whether the last picture could not be kept.
     failed: AtomicBool,
+    /// Whether a picture came since somebody asked.
+    gave: AtomicBool,
 }
 
 impl Feed {
@@ -22,7 +24,7 @@ impl Feed {
     pub(super) fn new(camera: Camera, compared: Option<mpsc::Sender<Picture>>) -> Self {
         // The small ones come first.
         let compared = compared.and_then(|to| Some((camera.offers.classes.first()?.clone(), to)));
-        Self { camera, compared, failed: AtomicBool::new(false) }
+        Self { camera, compared, failed: AtomicBool::new(false), gave: AtomicBool::new(false) }
     }
 
     /// The camera.
@@ -30,13 +32,15 @@ impl Feed {
         &self.camera
     }
 
-    /// Keeps a picture and gives the time it is known by; tells when that is not possible.
-    pub(super) async fn keep(&self, picture: Picture) -> Result<Timestamp, RingError> {
+    /// Keeps a picture and gives the time it is known by, none when the ring dropped it at once; tells when it cannot be kept.
+    pub(super) async fn keep(&self, picture: Picture) -> Result<Option<Timestamp>, RingError> {
         let kept = self.camera.pictures.keep(picture.clone()).await;
         let failed_before = self.failed.swap(kept.is_err(), Ordering::Relaxed);
         match kept {
             Ok(at) => {
-                if let Some((_, to)) = self.compared.as_ref().filter(|(class, _)| *class == picture.class) {
+                self.gave.store(true, Ordering::Relaxed);
+                let compared = self.compared.as_ref().filter(|(class, _)| *class == picture.class);
+                if let (Some((_, to)), Some(at)) = (compared, at) {
                     // Who cannot keep up compares the next one.
                     let _ = to.try_send(Picture { at, ..picture });
                 }
@@ -54,6 +58,7 @@ impl Feed {
 
     /// Shows a picture to whoever watches, without keeping it.
     pub(super) fn show(&self, picture: Picture) {
+        self.gave.store(true, Ordering::Relaxed);
         self.camera.pictures.show(picture);
     }
 
@@ -62,5 +67,17 @@ impl Feed {
         if !self.failed.load(Ordering::Relaxed) {
             self.camera.set_source(SourceState::Ok, None);
         }
+    }
+
+    /// The source works, but not all that there is becomes pictures.
+    pub(super) fn works_in_part(&self, why: String) {
+        if !self.failed.load(Ordering::Relaxed) {
+            self.camera.set_source(SourceState::Failing, Some(why));
+        }
+    }
+
+    /// Whether the source gave a picture since this was last asked.
+    pub(super) fn has_given(&self) -> bool {
+        self.gave.swap(false, Ordering::Relaxed)
     }
 }

@@ -3,6 +3,7 @@
 mod error;
 mod look;
 mod name;
+mod rest;
 mod scan;
 mod shelf;
 #[cfg(test)]
@@ -27,7 +28,8 @@ use tokio::time::{Instant, sleep_until};
 pub(crate) use self::error::FolderError;
 use self::{
     look::{Look, look},
-    scan::{Scan, Stamp, is_hidden, scan},
+    rest::Rest,
+    scan::{Cut, Most, Scan, Stamp, is_hidden, scan},
     shelf::Shelf,
     watcher::Watcher,
 };
@@ -49,9 +51,6 @@ const GIVEN_UP: Duration = Duration::from_secs(60);
 /// How often the folder is looked through while the system tells of each file: what it left out is found so.
 const SELDOM: Duration = Duration::from_secs(10);
 
-/// How many times as long as looking through the folder took is the least time to the next look.
-const SHARE: u32 = 20;
-
 /// The least time between two lines in the log about files that are left alone.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 
@@ -70,8 +69,8 @@ pub(super) struct Folder {
     shelf: Shelf,
     /// Whether all that lay here at the start was dealt with.
     is_through: bool,
-    /// Whether there was more than is looked at.
-    is_cut: bool,
+    /// What was passed over at the last look, as there is too much.
+    cut: Option<Cut>,
     left: Left,
 }
 
@@ -92,7 +91,7 @@ impl Folder {
             sorting: Sorting::new(config.class.clone()),
             shelf: Shelf::default(),
             is_through: false,
-            is_cut: false,
+            cut: None,
             left: Left::default(),
         }
     }
@@ -101,55 +100,50 @@ impl Folder {
         let mut watcher = Watcher::new(&self.config.path);
         let again = watcher.bell();
         loop {
-            let began = Instant::now();
-            self.look_through(&mut watcher, feed).await?;
-            let seldom = if watcher.tells() && !self.shelf.is_waiting() { SELDOM } else { SETTLED };
-            let mut next = Instant::now() + seldom.max(began.elapsed() * SHARE);
+            let took = self.look_through(&mut watcher, feed).await?;
+            let usual = if watcher.tells() && !self.shelf.is_waiting() { SELDOM } else { SETTLED };
+            let mut rest = Rest::new(Instant::now(), took, usual);
             loop {
                 tokio::select! {
                     path = watcher.closed() => {
                         if self.closed(path, feed).await? {
-                            next = next.min(began + SETTLED);
+                            rest.hurry();
                         }
                     }
-                    () = again.notified() => next = next.min(began + SETTLED),
-                    () = sleep_until(next) => break,
+                    () = again.notified() => rest.hurry(),
+                    () = sleep_until(rest.end()) => break,
                 }
             }
         }
     }
 
-    /// Takes all that is new, the oldest first.
-    async fn look_through(&mut self, watcher: &mut Watcher, feed: &Feed) -> Result<(), SourceError> {
-        let (root, depth) = (self.config.path.clone(), self.config.depth);
-        let found = off_runtime(move || scan(&root, depth)).await.ok_or(FolderError::Closing)?;
-        let Scan { folders, files, is_cut } = found.map_err(|e| self.failed(e))?;
+    /// Takes all that is new, the oldest first. Gives how long it took to walk through the folder.
+    async fn look_through(&mut self, watcher: &mut Watcher, feed: &Feed) -> Result<Duration, SourceError> {
+        let (root, depth, began) = (self.config.path.clone(), self.config.depth, Instant::now());
+        let found = off_runtime(move || scan(&root, depth, Most::USUAL)).await.ok_or(FolderError::Closing)?;
+        let Scan { folders, files, cut } = found.map_err(|e| self.failed(e))?;
         watcher.watch(folders).await;
-        feed.works();
-        self.tell_if_cut(is_cut, feed);
+        let took = began.elapsed();
+        self.tell(cut, feed);
         self.shelf.begin_turn();
         let waiting = files.into_iter().filter_map(|(path, stamp)| {
             let unchanged = self.shelf.see(&path, stamp)?;
-            (unchanged >= SETTLED).then(|| (self.time(&path, stamp, feed), path, unchanged))
+            (unchanged >= SETTLED).then(|| (self.time(&path, stamp, feed), path, stamp, unchanged))
         });
         let mut waiting: Vec<_> = waiting.collect();
-        if !is_cut {
-            self.shelf.end_turn();
-        }
+        self.shelf.end_turn();
         waiting.sort();
         let oldest = if self.is_through || self.config.remove { None } else { self.oldest(feed).await? };
-        for (at, path, unchanged) in waiting {
+        for (at, path, stamp, unchanged) in waiting {
             if oldest.is_some_and(|oldest| at < oldest) {
                 // It was taken before the last start, and has left the ring since.
-                if let Ok(about) = path.symlink_metadata() {
-                    self.shelf.put(&path, Stamp::of(&about));
-                }
+                self.shelf.put(&path, stamp, None);
                 continue;
             }
             self.take(&path, unchanged >= GIVEN_UP, feed).await?;
         }
         self.is_through = true;
-        Ok(())
+        Ok(took)
     }
 
     /// Takes a file that was closed or moved in; gives whether the folder must be looked through instead.
@@ -165,25 +159,19 @@ impl Folder {
         let owned = path.to_owned();
         let looked = off_runtime(move || look(&owned)).await.ok_or(FolderError::Closing)?;
         match looked {
-            Ok(Look::Picture(jpeg, stamp)) => self.keep(path, jpeg, stamp, feed).await?,
+            Look::Picture(jpeg, stamp) => self.keep(path, jpeg, stamp, feed).await?,
             // It may still grow.
-            Ok(Look::Cut(_)) if !is_final => {}
-            Ok(Look::Cut(stamp)) => {
-                self.shelf.put(path, stamp);
+            Look::Cut(_) if !is_final => {}
+            Look::Cut(stamp) => {
+                self.shelf.put(path, stamp, None);
                 self.leave(path, "the JPEG is cut off", feed);
             }
-            Ok(Look::Foreign(why, stamp)) => {
-                self.shelf.put(path, stamp);
+            Look::Foreign(why, stamp) => {
+                self.shelf.put(path, stamp, None);
                 self.leave(path, &why, feed);
             }
-            Ok(Look::Folder) => return Ok(true),
-            Ok(Look::Gone) => {}
-            Err(e) => {
-                if let Ok(about) = path.symlink_metadata() {
-                    self.shelf.put(path, Stamp::of(&about));
-                }
-                self.leave(path, &e.to_string(), feed);
-            }
+            Look::Folder => return Ok(true),
+            Look::Gone => {}
         }
         Ok(false)
     }
@@ -191,15 +179,13 @@ impl Folder {
     /// Keeps a picture, unless it is kept already, and removes its file if that is wanted.
     async fn keep(&mut self, path: &Path, jpeg: Bytes, stamp: Stamp, feed: &Feed) -> Result<(), SourceError> {
         let at = self.time(path, stamp, feed);
-        let mut kept: Vec<_> = self.kept(at, &jpeg, feed).await?.into_iter().collect();
+        let mut kept: Vec<_> = self.kept(path, at, &jpeg, feed).await?.into_iter().collect();
         if kept.is_empty() {
             for class in self.sorting.classes(at) {
                 match feed.keep(Picture { class: class.clone(), at, jpeg: jpeg.clone() }).await {
-                    Ok(at) => {
+                    Ok(known_by) => {
                         self.sorting.kept(&class, at);
-                        if is_there(&class, at, feed).await? {
-                            kept.push((class, at));
-                        }
+                        kept.extend(known_by.map(|at| (class, at)));
                     }
                     Err(e @ (RingError::TooLarge { .. } | RingError::Time(_))) => {
                         self.leave(path, &e.to_string(), feed);
@@ -209,7 +195,7 @@ impl Folder {
                 }
             }
         }
-        self.shelf.put(path, stamp);
+        self.shelf.put(path, stamp, kept.first().map(|(_, at)| *at));
         if self.config.remove && !kept.is_empty() {
             self.remove(path, stamp, &kept, feed).await;
         }
@@ -245,9 +231,11 @@ impl Folder {
         Timestamp::from_millis(at.as_micros().div_euclid(1_000))
     }
 
-    /// The series and time of this very picture if it is kept: it was taken before the last start, or lies here twice.
+    /// The series and time of this very picture if it is kept: it was taken before the last start, lies here twice, or its file was
+    /// only touched.
     async fn kept(
         &self,
+        path: &Path,
         at: Timestamp,
         jpeg: &Bytes,
         feed: &Feed,
@@ -258,12 +246,17 @@ impl Folder {
         let rows = ring.page(&span, MOVED.as_millis() as usize).await?;
         // As long as each has the time behind the one before, a picture of this time may have been moved there.
         let moved = rows
-            .iter()
+            .into_iter()
             .enumerate()
-            .take_while(|(n, row)| row.at() == at.after(Duration::from_millis(*n as u64)));
-        for (_, row) in moved.filter(|(_, row)| row.bytes as usize == jpeg.len()) {
+            .take_while(|(n, row)| row.at() == at.after(Duration::from_millis(*n as u64)))
+            .map(|(_, row)| row);
+        let last = match self.shelf.kept(path) {
+            Some(last) => ring.find(&ImageMatch::Exact, last).await?,
+            None => None,
+        };
+        for row in last.into_iter().chain(moved).filter(|row| row.bytes as usize == jpeg.len()) {
             // Another one may have the same time and size. One that cannot be read is no copy either.
-            if ring.read(*row).await.is_ok_and(|kept| kept.as_ref() == Some(jpeg)) {
+            if ring.read(row).await.is_ok_and(|kept| kept.as_ref() == Some(jpeg)) {
                 return Ok(Some((class.clone(), row.at())));
             }
         }
@@ -294,13 +287,15 @@ impl Folder {
         }
     }
 
-    /// Says once that the folder holds more than is looked at.
-    fn tell_if_cut(&mut self, is_cut: bool, feed: &Feed) {
-        if is_cut && !self.is_cut {
-            let folder = self.config.path.display();
-            tracing::warn!(camera = %feed.camera().id(), "{folder} holds more files than are looked at; remove some");
+    /// Tells that the source works, and what is passed over.
+    fn tell(&mut self, cut: Option<Cut>, feed: &Feed) {
+        let was = std::mem::replace(&mut self.cut, cut);
+        let Some(cut) = cut else { return feed.works() };
+        let why = format!("the folder {} {cut}", self.config.path.display());
+        if was != Some(cut) {
+            tracing::warn!(camera = %feed.camera().id(), "{why}");
         }
-        self.is_cut = is_cut;
+        feed.works_in_part(why);
     }
 
     fn failed(&self, error: io::Error) -> FolderError {
@@ -309,14 +304,6 @@ impl Folder {
             io::ErrorKind::NotFound => FolderError::Missing(path),
             _ => FolderError::Unreadable { path, source: error },
         }
-    }
-}
-
-/// Whether a ring holds a picture of exactly this time.
-async fn is_there(class: &ImageClass, at: Timestamp, feed: &Feed) -> Result<bool, RingError> {
-    match feed.camera().pictures.ring(class) {
-        Some(ring) => Ok(ring.find(&ImageMatch::Exact, at).await?.is_some()),
-        None => Ok(false),
     }
 }
 

@@ -80,7 +80,7 @@ impl Simulator {
         Ok(())
     }
 
-    /// Keeps a picture; gives the time it is known by, none when it cannot be kept.
+    /// Keeps a picture; gives the time it is known by, none when it is not kept.
     async fn keep(
         &mut self,
         class: ImageClass,
@@ -88,7 +88,7 @@ impl Simulator {
         feed: &Feed,
     ) -> Result<Option<Timestamp>, SourceError> {
         let picture = self.picture(&class, position, feed).await?;
-        Ok(feed.keep(picture).await.ok())
+        Ok(feed.keep(picture).await.ok().flatten())
     }
 
     /// Shows a picture that is not kept, when somebody wants it.
@@ -115,7 +115,7 @@ impl Simulator {
         let position = self.position(start.elapsed());
         let picture = self.picture(&asked.class, position, feed).await?;
         match feed.keep(picture.clone()).await {
-            Ok(at) => asked.answer(Ok(Picture { at, ..picture })),
+            Ok(at) => asked.answer(Ok(Picture { at: at.unwrap_or(picture.at), ..picture })),
             Err(e) => asked.answer(Err(e.to_string())),
         }
         Ok(())

@@ -79,6 +79,7 @@ impl Snapshots {
         let picture = Picture { class: asked.class.clone(), at, jpeg };
         match feed.keep(picture.clone()).await {
             Ok(at) => {
+                let at = at.unwrap_or(picture.at);
                 self.sorting.kept(&picture.class, at);
                 asked.answer(Ok(Picture { at, ..picture }));
                 feed.works();

@@ -12,12 +12,12 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use super::{
     Clock, SpoolError,
     head::{EpochHead, Head},
-    losses,
+    losses, places,
     rows::{signed, unsigned, uuid_at},
 };
 
 /// The version of the tables, in `user_version`.
-const TABLES: i64 = 2;
+const TABLES: i64 = 3;
 
 const SCHEMA: &str = "
     CREATE TABLE epoch (
@@ -38,6 +38,9 @@ const JOURNAL_BYTES: i64 = 1 << 20;
 
 /// What turns the first version of the tables into the second.
 const SECOND: &str = "ALTER TABLE epoch ADD COLUMN said INTEGER;";
+
+/// What turns the second version of the tables into the third.
+const THIRD: &str = places::TABLE;
 
 /// What a spool may hold.
 #[derive(Clone, Debug)]
@@ -221,7 +224,9 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     conn.busy_timeout(std::time::Duration::from_secs(5))?;
     let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == 0 {
-        conn.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {TABLES}; COMMIT;"))?;
+        conn.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {SCHEMA} {THIRD} PRAGMA user_version = {TABLES}; COMMIT;"
+        ))?;
         return Ok(conn);
     }
     if version > TABLES {
@@ -236,7 +241,9 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
         return Err(broken());
     }
     if version < TABLES {
-        conn.execute_batch(&format!("BEGIN IMMEDIATE; {SECOND} PRAGMA user_version = {TABLES}; COMMIT;"))?;
+        let second = if version < 2 { SECOND } else { "" };
+        let steps = format!("BEGIN IMMEDIATE; {second} {THIRD} PRAGMA user_version = {TABLES}; COMMIT;");
+        conn.execute_batch(&steps)?;
     }
     Ok(conn)
 }

@@ -2,6 +2,7 @@
 
 mod broken;
 mod order;
+mod places;
 mod truth;
 
 use std::{
@@ -21,7 +22,7 @@ use oriel_proto::{
 };
 use tokio::sync::watch;
 
-use super::{Bounds, Clock, Draft, Spool};
+use super::{Bounds, Clock, Draft, Place, Spool};
 
 /// 2026-01-01, in milliseconds.
 const START: i64 = 1_767_225_600_000;
@@ -79,6 +80,10 @@ fn draft(text: &str) -> Draft {
         data: Data::new(),
         image_at: None,
     }
+}
+
+fn place(at: &str) -> Place {
+    Place { source: "a log".into(), place: at.into() }
 }
 
 async fn ask(spool: &Spool, call: EventsCall) -> (Vec<LoggedEvent>, EventsTrailer) {

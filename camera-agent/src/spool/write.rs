@@ -6,10 +6,10 @@ use oriel_proto::{EventId, Seq, Timestamp, event::LossReason, frame::Upload};
 use rusqlite::params;
 
 use super::{
-    Draft, SpoolError,
+    Draft, Place, SpoolError,
     db::Db,
     head::EpochHead,
-    losses,
+    losses, places,
     rows::{self, signed},
 };
 
@@ -26,8 +26,8 @@ const TIDY_EVERY: Duration = Duration::from_secs(60);
 pub(crate) const CLOCK_SET: Timestamp = Timestamp::from_millis(1_577_836_800_000);
 
 impl Db {
-    /// Writes `drafts` in one transaction; when this returns they survive a power cut.
-    pub(crate) fn write(&mut self, drafts: Vec<Draft>) -> Result<Vec<EventId>, SpoolError> {
+    /// Writes `drafts` and the places of their sources in one transaction; when this returns they survive a power cut.
+    pub(crate) fn write(&mut self, drafts: Vec<Draft>, places: &[Place]) -> Result<Vec<EventId>, SpoolError> {
         let now = self.now();
         let live = drafts.iter().any(|draft| draft.at.is_none());
         if live && self.head().went_back(now) {
@@ -36,7 +36,7 @@ impl Db {
         }
         let earliest = drafts.iter().map(|draft| draft.at.unwrap_or(now)).min().unwrap_or(now);
         let floor = self.head().first_at(earliest);
-        let ids = self.insert(drafts, now, floor)?;
+        let ids = self.insert(drafts, places, now, floor)?;
         // The events are safe: whoever wrote them must not write them again because something else failed.
         if let Err(e) = self.keep_bounds(now) {
             tracing::warn!("the oldest events could not be dropped: {e}");
@@ -47,6 +47,7 @@ impl Db {
     fn insert(
         &mut self,
         drafts: Vec<Draft>,
+        places: &[Place],
         now: Timestamp,
         floor: Timestamp,
     ) -> Result<Vec<EventId>, SpoolError> {
@@ -65,6 +66,7 @@ impl Db {
             signed(seq),
             at.as_micros()
         ])?;
+        places.iter().try_for_each(|place| places::set(&tx, place))?;
         tx.commit()?;
         let mut head = self.head();
         head.last_at = head.last_at.max(at);

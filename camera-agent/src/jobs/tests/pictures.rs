@@ -43,13 +43,13 @@ impl Desk {
         let mut config = CameraConfig::simulated("porch".parse().unwrap());
         change(&mut config);
         let camera = Camera::open(config, &state, clock, watch::Sender::new(())).await.unwrap();
-        Self { camera, jobs: Jobs::new(Limits::default()), now, _dir: dir }
+        Self { camera, jobs: Jobs::new(Limits::default(), 1), now, _dir: dir }
     }
 
     /// Keeps a preview that was taken so long ago.
     async fn keep(&self, ago_ms: i64, jpeg: Bytes) {
         let kept = self.camera.pictures.keep(preview(NOW_MS - ago_ms, jpeg)).await.unwrap();
-        assert_eq!(kept, Timestamp::from_millis(NOW_MS - ago_ms));
+        assert_eq!(kept, Some(Timestamp::from_millis(NOW_MS - ago_ms)));
     }
 
     fn ask(&mut self, call: Call) -> RequestId {
@@ -317,4 +317,17 @@ async fn a_picture_that_nobody_waits_for_any_more_is_not_taken() {
     assert!(desk.is_silent(SECOND).await);
     pictures.asked().await.answer(Ok(preview(NOW_MS, picture(1_000, 1))));
     desk.answer(id).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_whose_pictures_nobody_takes_leaves_room_for_those_of_others() {
+    let (porch, yard, room) = (Desk::open().await, Desk::open().await, Room::default());
+    let mut held = Vec::new();
+    while let Ok(more) = tokio::time::timeout(SECOND, room.picture(&porch.camera, 8 << 20)).await {
+        held.push(more.unwrap());
+    }
+    assert_eq!(held.len(), 4);
+    tokio::time::timeout(SECOND, room.picture(&yard.camera, 16 << 20)).await.unwrap().unwrap();
+    drop(held.pop());
+    tokio::time::timeout(SECOND, room.picture(&porch.camera, 8 << 20)).await.unwrap().unwrap();
 }

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The most bytes of the modelled ring: some twenty pictures.
-const MOST: usize = 40_000;
+/// The most blocks of the modelled ring: some twenty pictures.
+const MOST: u64 = 40;
 
 /// Something that happens to a ring. Times are milliseconds from where the clock stands, places count its pictures from the oldest.
 #[derive(Clone, Debug)]
@@ -40,8 +40,8 @@ const FOREIGN: [&str; 10] = [
 fn step() -> impl Strategy<Value = Step> {
     let hours = -7_200_000..7_200_000_i64;
     prop_oneof![
-        8 => (-100..1_000_i64, LEAST..4_000_usize).prop_map(|(ago_ms, bytes)| Step::Keep { ago_ms, bytes }),
-        2 => (hours.clone(), LEAST..4_000_usize).prop_map(|(ago_ms, bytes)| Step::Keep { ago_ms, bytes }),
+        8 => (-100..1_000_i64, LEAST..12_000_usize).prop_map(|(ago_ms, bytes)| Step::Keep { ago_ms, bytes }),
+        2 => (hours.clone(), LEAST..12_000_usize).prop_map(|(ago_ms, bytes)| Step::Keep { ago_ms, bytes }),
         4 => (0..200_000_i64).prop_map(|ms| Step::Go { ms }),
         1 => hours.clone().prop_map(|ms| Step::Go { ms }),
         1 => Just(Step::Tidy),
@@ -52,6 +52,11 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (hours.clone(), hours, 0..9_usize).prop_map(|(at_ms, to_ms, most)| Step::Ask { at_ms, to_ms, most }),
         2 => any::<usize>().prop_map(|place| Step::Read { place }),
     ]
+}
+
+/// The blocks that files of these sizes take.
+fn blocks(sizes: impl Iterator<Item = usize>) -> u64 {
+    sizes.map(|bytes| (bytes as u64).div_ceil(BLOCK)).sum()
 }
 
 /// What a ring should be.
@@ -79,17 +84,17 @@ impl Model {
 
     /// The time that goes first when all of `rows` are too many.
     fn victim(&self, rows: &BTreeMap<i64, usize>) -> i64 {
-        let bytes = |ahead: bool| -> usize {
-            rows.iter().filter(|(at, _)| (**at > self.now_ms + 60_000) == ahead).map(|(_, n)| *n).sum()
+        let room = |ahead: bool| {
+            blocks(rows.iter().filter(|(at, _)| (**at > self.now_ms + 60_000) == ahead).map(|(_, n)| *n))
         };
-        let from_future = bytes(true) > bytes(false);
+        let from_future = room(true) > room(false);
         *rows.keys().find(|at| (**at > self.now_ms + 60_000) == from_future).unwrap()
     }
 
     fn make_room(&mut self, new: Option<(i64, usize)>) -> bool {
         loop {
             let rows: BTreeMap<i64, usize> = self.rows.iter().map(|(at, n)| (*at, *n)).chain(new).collect();
-            if rows.values().sum::<usize>() <= MOST {
+            if blocks(rows.values().copied()) <= MOST {
                 return true;
             }
             match self.victim(&rows) {
@@ -99,16 +104,17 @@ impl Model {
         }
     }
 
-    fn keep(&mut self, mut at_ms: i64, bytes: usize) -> i64 {
+    fn keep(&mut self, mut at_ms: i64, bytes: usize) -> Option<i64> {
         self.drop_expired();
         while self.rows.contains_key(&at_ms) || self.files.contains_key(&at_ms) {
             at_ms += 1;
         }
-        if at_ms >= self.now_ms - 3_600_000 && self.make_room(Some((at_ms, bytes))) {
-            self.rows.insert(at_ms, bytes);
-            self.files.insert(at_ms, (bytes, true));
+        if at_ms < self.now_ms - 3_600_000 || !self.make_room(Some((at_ms, bytes))) {
+            return None;
         }
-        at_ms
+        self.rows.insert(at_ms, bytes);
+        self.files.insert(at_ms, (bytes, true));
+        Some(at_ms)
     }
 
     fn reopen(&mut self) {
@@ -149,7 +155,8 @@ impl Pair {
             Step::Keep { ago_ms, bytes } => {
                 let at = Timestamp::from_millis(now_ms - ago_ms);
                 let kept = self.bench.ring.keep(at, picture(bytes, 7)).await.unwrap();
-                assert_eq!(kept, Timestamp::from_millis(self.model.keep(now_ms - ago_ms, bytes)));
+                let wanted = self.model.keep(now_ms - ago_ms, bytes);
+                assert_eq!(kept, wanted.map(Timestamp::from_millis));
             }
             Step::Go { ms } => {
                 self.bench.go(ms);
@@ -241,7 +248,7 @@ impl Pair {
         let rows: BTreeMap<i64, usize> =
             rows.into_iter().map(|row| (row.at_ms, row.bytes as usize)).collect();
         assert_eq!(rows, self.model.rows);
-        assert_eq!(self.bench.ring.bytes() as usize, rows.values().sum::<usize>());
+        assert_eq!(self.bench.ring.bytes(), blocks(rows.values().copied()) * BLOCK);
         for (at_ms, (bytes, _)) in &self.model.files {
             assert_eq!(fs::metadata(self.file(*at_ms)).unwrap().len() as usize, *bytes);
         }

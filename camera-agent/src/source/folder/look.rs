@@ -21,7 +21,7 @@ pub(super) enum Look {
     Picture(Bytes, Stamp),
     /// The beginning of one: it is being written, or it was cut off.
     Cut(Stamp),
-    /// Something else, and what is wrong with it.
+    /// Something else, or a file that cannot be read, and what is wrong with it.
     Foreign(String, Stamp),
     /// A folder.
     Folder,
@@ -30,15 +30,19 @@ pub(super) enum Look {
 }
 
 /// Reads a file; never waits for one that is a pipe, follows no link, reads no more than a picture may have.
-pub(super) fn look(path: &Path) -> io::Result<Look> {
-    let mut file = match open(path) {
-        Ok(file) => file,
-        Err(e) if is_gone(path) => {
+pub(super) fn look(path: &Path) -> Look {
+    try_look(path).unwrap_or_else(|e| match path.symlink_metadata() {
+        // A link is as good as nothing.
+        Ok(about) if !about.is_symlink() => Look::Foreign(e.to_string(), Stamp::of(&about)),
+        _ => {
             tracing::debug!("{} is gone: {e}", path.display());
-            return Ok(Look::Gone);
+            Look::Gone
         }
-        Err(e) => return Err(e),
-    };
+    })
+}
+
+fn try_look(path: &Path) -> io::Result<Look> {
+    let mut file = open(path)?;
     let about = file.metadata()?;
     if about.is_dir() {
         return Ok(Look::Folder);
@@ -86,9 +90,4 @@ fn open(path: &Path) -> io::Result<File> {
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
     }
     options.open(path)
-}
-
-/// Whether nothing is there, or a link, which is as good.
-fn is_gone(path: &Path) -> bool {
-    path.symlink_metadata().map_or_else(|e| e.kind() == io::ErrorKind::NotFound, |about| about.is_symlink())
 }

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use oriel_proto::Timestamp;
 use tokio::time::Instant;
 
 use super::scan::Stamp;
@@ -22,6 +23,8 @@ pub(super) struct Shelf {
 #[derive(Clone, Copy, Debug)]
 struct Known {
     stamp: Stamp,
+    /// The time that the last picture in it is known by, if that was kept.
+    kept: Option<Timestamp>,
     /// When it was first seen as it is; none once it was dealt with.
     waiting: Option<Instant>,
     /// The last turn that saw it.
@@ -32,10 +35,10 @@ impl Shelf {
     /// A file was seen; gives how long it has not changed, none when it was dealt with.
     pub(super) fn see(&mut self, path: &Path, stamp: Stamp) -> Option<Duration> {
         let (now, turn) = (Instant::now(), self.turn);
-        let new = Known { stamp, waiting: Some(now), turn };
+        let new = Known { stamp, kept: None, waiting: Some(now), turn };
         let known = self.known.entry(self.hasher.hash_one(path)).or_insert(new);
         if known.stamp != stamp {
-            *known = new;
+            *known = Known { kept: known.kept, ..new };
         }
         known.turn = turn;
         // The clock that files are stamped by may be another, but an old file is old by any.
@@ -43,10 +46,15 @@ impl Shelf {
         known.waiting.map(|since| by_clock.max(now - since))
     }
 
-    /// A file was dealt with as it is.
-    pub(super) fn put(&mut self, path: &Path, stamp: Stamp) {
-        let known = Known { stamp, waiting: None, turn: self.turn };
+    /// A file was dealt with as it is; its picture is known by the time `kept`, if there is one and that was kept.
+    pub(super) fn put(&mut self, path: &Path, stamp: Stamp, kept: Option<Timestamp>) {
+        let known = Known { stamp, kept, waiting: None, turn: self.turn };
         self.known.insert(self.hasher.hash_one(path), known);
+    }
+
+    /// The time that the last picture in a file is known by, if one was kept.
+    pub(super) fn kept(&self, path: &Path) -> Option<Timestamp> {
+        self.known.get(&self.hasher.hash_one(path))?.kept
     }
 
     /// Whether a file waits to be dealt with.
@@ -79,15 +87,17 @@ mod tests {
         assert_eq!(shelf.see(path, first), Some(Duration::ZERO));
         tokio::time::advance(Duration::from_secs(3)).await;
         assert_eq!(shelf.see(path, first), Some(Duration::from_secs(3)));
-        shelf.put(path, first);
+        let at = Some(Timestamp::from_millis(1));
+        shelf.put(path, first, at);
         assert_eq!((shelf.see(path, first), shelf.is_waiting()), (None, false));
         assert_eq!((shelf.see(path, stamp(2)), shelf.is_waiting()), (Some(Duration::ZERO), true));
+        assert_eq!(shelf.kept(path), at);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_file_that_is_gone_is_forgotten() {
         let (mut shelf, path, first) = (Shelf::default(), Path::new("a.jpg"), stamp(1));
-        shelf.put(path, first);
+        shelf.put(path, first, None);
         for _ in 0..2 {
             shelf.begin_turn();
             shelf.end_turn();

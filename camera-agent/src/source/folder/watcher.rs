@@ -1,6 +1,7 @@
 //! What the system tells of a folder: which files were closed or moved in, and when to look through all of it again.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -24,6 +25,7 @@ const TELLS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 pub(super) struct Watcher {
     /// None where the system cannot.
     system: Option<Arc<Mutex<RecommendedWatcher>>>,
+    watched: HashSet<PathBuf>,
     closed: mpsc::Receiver<PathBuf>,
     again: Arc<Notify>,
     tells: bool,
@@ -39,14 +41,18 @@ impl Watcher {
         let system =
             system.inspect_err(|e| tracing::info!("folders are looked through instead of watched: {e}"));
         let system = system.ok().map(|system| Arc::new(Mutex::new(system)));
-        Self { system, closed, again, tells: false }
+        Self { system, watched: HashSet::new(), closed, again, tells: false }
     }
 
-    /// Watches these folders, which may be watched already.
+    /// Watches these folders, which may be watched already, and no others.
     pub(super) async fn watch(&mut self, folders: Vec<PathBuf>) {
         let Some(system) = self.system.clone() else { return };
+        let mut others = std::mem::replace(&mut self.watched, folders.iter().cloned().collect());
+        others.retain(|folder| !self.watched.contains(folder));
         let watched = off_runtime(move || {
             let mut system = system.lock().unwrap_or_else(PoisonError::into_inner);
+            // Of one that was removed the system has forgotten it.
+            others.iter().for_each(|folder| drop(system.unwatch(folder)));
             folders.iter().try_for_each(|folder| system.watch(folder, RecursiveMode::NonRecursive))
         });
         let watched = watched.await.is_some_and(|watched| {

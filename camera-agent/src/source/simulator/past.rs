@@ -70,7 +70,7 @@ impl Simulator {
         Ok(kept)
     }
 
-    /// Keeps a picture of so many milliseconds ago.
+    /// Keeps a picture of so many milliseconds ago; gives the time it is known by, none when it is not kept.
     async fn keep_past(
         &mut self,
         class: &ImageClass,
@@ -81,7 +81,7 @@ impl Simulator {
         let ago = Duration::from_millis(ago_ms);
         let (position, at) = (self.position(Duration::ZERO).saturating_sub(ago), now.before(ago));
         let jpeg = self.artist.draw(class, position, at).await?;
-        Ok(feed.keep(Picture { class: class.clone(), at, jpeg }).await.ok())
+        Ok(feed.keep(Picture { class: class.clone(), at, jpeg }).await.ok().flatten())
     }
 
     /// How many milliseconds ago there were pictures: at each event that is seen, and in between.

@@ -57,6 +57,21 @@ async fn the_last_minute_of_the_past_has_pictures_and_its_events_name_theirs() {
 }
 
 #[tokio::test]
+async fn an_event_names_no_picture_that_was_dropped_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = SourceConfig::Simulator(SimulatorConfig { backfill: 20, ..SimulatorConfig::default() });
+    let images_retention = Duration::from_secs(30);
+    let config =
+        CameraConfig { source, images_retention, ..CameraConfig::simulated("porch".parse().unwrap()) };
+    let stand = Stand::of(dir.path(), config, at_noon()).await;
+    source::prepare(&stand.camera).await.unwrap();
+    let previews = stand.rows(ImageClass::Preview).await;
+    let named: Vec<_> = stand.events().await.into_iter().filter_map(|event| event.image_at).collect();
+    assert!(!named.is_empty());
+    assert!(named.iter().all(|at| previews.iter().any(|row| row.at() == *at)), "{named:?}");
+}
+
+#[tokio::test]
 async fn a_past_of_any_pace_has_at_most_sixty_pictures() {
     for (interval_ms, preview_ms) in [(1, 40), (700, 1_500), (1_000, 1_000), (3_600_000, 40), (7_000, 0)] {
         let config =

@@ -95,6 +95,22 @@ impl Stand {
         self.camera.source().why
     }
 
+    /// Waits until so many events are written; gives them.
+    pub(in crate::source) async fn lines(&self, count: usize) -> Vec<Event> {
+        let mut bell = self.bell.clone();
+        soon(async {
+            loop {
+                let events = self.events().await;
+                if events.len() >= count {
+                    assert_eq!(events.len(), count, "{events:#?}");
+                    return events;
+                }
+                bell.changed().await.unwrap();
+            }
+        })
+        .await
+    }
+
     /// Waits until so many pictures are kept; gives them, oldest first.
     pub(in crate::source) async fn has(&self, class: ImageClass, count: usize) -> Vec<Row> {
         // Whatever is kept is shown to whoever watches, after it is in the ring.

@@ -193,14 +193,17 @@ async fn a_file_of_a_newer_version_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_first_version_is_read_on() {
-    let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
-    let spool = open(dir.path(), bounds(), &clock).await;
-    spool.append(vec![draft("old")]).await.unwrap();
-    drop(spool);
-    let first = "ALTER TABLE epoch DROP COLUMN said; PRAGMA user_version = 1;";
-    beside(dir.path()).execute_batch(first).unwrap();
-    let spool = open(dir.path(), bounds(), &clock).await;
-    spool.append(vec![draft("new")]).await.unwrap();
-    assert_eq!(all(&spool).await.0.len(), 2);
+async fn a_file_of_an_older_version_is_read_on() {
+    let second = "DROP TABLE place; PRAGMA user_version = 2;";
+    let first = "DROP TABLE place; ALTER TABLE epoch DROP COLUMN said; PRAGMA user_version = 1;";
+    for older in [second, first] {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
+        let spool = open(dir.path(), bounds(), &clock).await;
+        spool.append(vec![draft("old")]).await.unwrap();
+        drop(spool);
+        beside(dir.path()).execute_batch(older).unwrap();
+        let spool = open(dir.path(), bounds(), &clock).await;
+        spool.append_with_place(vec![draft("new")], place("7")).await.unwrap();
+        assert_eq!(all(&spool).await.0.len(), 2);
+    }
 }

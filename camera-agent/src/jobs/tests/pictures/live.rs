@@ -167,3 +167,22 @@ async fn without_credit_it_is_left_open_which_picture_comes_next() {
     desk.jobs.credit(id, 100_000);
     assert_eq!(desk.live(id).await.1, picture(28_000, 3));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_is_watched_without_end_leaves_places_for_the_others() {
+    let mut porch = Desk::open().await;
+    let yard = Desk::open_with(|config| config.id = "yard".parse().unwrap()).await;
+    porch.jobs = Jobs::new(Limits { calls: 8, ..Limits::default() }, 2);
+    let mut ask = |camera: &Camera| {
+        let (id, call) = (RequestId::new(), live(1.0));
+        porch.jobs.start(Request { id, camera: camera.id().clone(), deadline_ms: 10_000, call }, Some(camera))
+    };
+    let asked = [&porch.camera; 5].map(&mut ask);
+    assert!(asked[..4].iter().all(Result::is_ok));
+    let busy = asked[4].as_ref().unwrap_err();
+    assert_eq!(
+        (&busy.code, busy.message.as_str()),
+        (&FailureCode::Busy, "4 questions about this camera are open")
+    );
+    assert_eq!([&yard.camera; 3].map(&mut ask).map(|asked| asked.is_ok()), [true, true, false]);
+}
