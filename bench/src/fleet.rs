@@ -6,6 +6,7 @@ pub(crate) mod due;
 pub(crate) mod life;
 pub(crate) mod long;
 pub(crate) mod opaque;
+pub(crate) mod pictures;
 pub(crate) mod prompt;
 pub(crate) mod silent;
 pub(crate) mod upload;

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    error::Error,
     future::Future,
     net::{Ipv4Addr, SocketAddr},
 };
@@ -9,7 +10,11 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -29,12 +34,14 @@ pub(crate) fn listen(address: Option<SocketAddr>) -> Result<TcpListener> {
 }
 
 /// Serves until the process or the task is ended.
-pub(crate) async fn serve<F>(
+pub(crate) async fn serve<F, B>(
     listener: TcpListener,
     respond: impl Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
 ) -> Result<Infallible>
 where
-    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     loop {
         let (stream, _) = listener.accept().await?;
@@ -42,9 +49,11 @@ where
     }
 }
 
-async fn connection<F>(stream: TcpStream, respond: impl Fn(Request<Incoming>) -> F + Send + Sync)
+async fn connection<F, B>(stream: TcpStream, respond: impl Fn(Request<Incoming>) -> F + Send + Sync)
 where
-    F: Future<Output = Response<Full<Bytes>>> + Send,
+    F: Future<Output = Response<B>> + Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     // Without it a connection is slower, but works.
     _ = stream.set_nodelay(true);

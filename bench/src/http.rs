@@ -6,9 +6,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -63,6 +66,21 @@ pub(crate) struct TimedLines {
     pub(crate) body: Bytes,
 }
 
+/// An answer that comes piece by piece; dropping it hangs up.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    body: Incoming,
+    _connection: Connection,
+}
+
+impl Opened {
+    /// The next piece; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
+        let Some(frame) = self.body.frame().await else { return Ok(None) };
+        Ok(Some(frame.doing("taking the answer")?.into_data().unwrap_or_default()))
+    }
+}
+
 impl Reply {
     /// The body as JSON of this shape.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
@@ -71,11 +89,12 @@ impl Reply {
 
     /// Fails unless the status is this one.
     pub(crate) fn must_be(self, status: u16) -> Result<Self> {
-        if self.status == status {
-            return Ok(self);
-        }
+        if self.status == status { Ok(self) } else { Err(self.wrong(status)) }
+    }
+
+    fn wrong(&self, status: u16) -> Failure {
         let body = String::from_utf8_lossy(&self.body);
-        Err(Failure::new(format!("status {} instead of {status}: {body}", self.status)))
+        Failure::new(format!("status {} instead of {status}: {body}", self.status))
     }
 }
 
@@ -89,6 +108,20 @@ impl Caller {
     pub(crate) async fn get(&mut self, path: &str) -> Result<Reply> {
         let request = self.request(Method::GET, path).body(Full::default())?;
         self.send(request).await
+    }
+
+    /// Asks and gives the answer as it comes, unless it is a refusal.
+    pub(crate) async fn open(&mut self, path: &str) -> Result<Opened> {
+        let request = self.request(Method::GET, path).body(Full::default())?;
+        let mut connection = self.connection().await.doing("connecting")?;
+        let response = connection.sender.send_request(request).await.doing("asking")?;
+        let (parts, body) = response.into_parts();
+        if parts.status != StatusCode::OK {
+            let body = body.collect().await.doing("taking the answer")?.to_bytes();
+            let refused = Reply { status: parts.status.as_u16(), body };
+            return Err(refused.wrong(200));
+        }
+        Ok(Opened { body, _connection: connection })
     }
 
     /// Asks for lines and takes all of them.

@@ -1,5 +1,7 @@
 //! Idle: what a gateway keeps for a camera that is connected and silent, before and after its socket was busy.
 //!
+//! With pictures the gateway keeps as few as it may for others to share, half a MiB: what is measured is what it keeps for a socket.
+//!
 //! The gateway's allocator gives freed memory back at once here, and not after the ten seconds that it keeps it else: what is left is what
 //! is in use, and what lies between.
 
@@ -15,7 +17,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{task::JoinSet, time::sleep};
+use camera_agent::backoff::Ending;
+use oriel_proto::limits::PART_BYTES;
+use tokio::{runtime::Handle, task::JoinSet, time::sleep};
 
 use self::outcome::Cost;
 pub(crate) use self::outcome::Outcome;
@@ -23,7 +27,8 @@ use crate::{
     failure::{Doing, Failure, Result},
     fleet::{
         self, Member,
-        long::{self, Logs, Shape},
+        long::{self, Shape},
+        pictures::{self, Album},
     },
     gateway::{Gateway, Options},
     process,
@@ -36,6 +41,12 @@ const CALLERS: usize = 32;
 
 /// By then all are connected, or have left.
 const WITHIN: Duration = Duration::from_secs(120);
+
+/// The time of the first picture that is asked for, in milliseconds.
+const FIRST_TIME: usize = 1_600_000_000_000;
+
+/// Bytes of a picture that a socket moves.
+const PICTURE: usize = 256 << 10;
 
 /// What a gateway does in the background after a change is over by then, and freed memory is given back.
 const SETTLES: Duration = Duration::from_secs(4);
@@ -52,6 +63,9 @@ pub(crate) struct Idle {
     /// Bytes of lines that each camera's socket moves; 0 leaves that out
     #[arg(long, value_name = "BYTES", default_value = "1048576")]
     moved: usize,
+    /// Let each move pictures of 256 KiB instead of lines
+    #[arg(long, conflicts_with = "parts")]
+    pictures: bool,
     /// Bytes of a Part of what it moves, one run for each
     #[arg(long, value_name = "BYTES", value_delimiter = ',', default_value = "8192")]
     parts: Vec<usize>,
@@ -67,6 +81,12 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
+    /// That of so many agents after their sockets moved pictures; `tell_only` asks nothing of what each costs.
+    pub(crate) fn with_pictures(agents: usize, tell_only: bool, oriel: Option<PathBuf>) -> Self {
+        let (moved, parts) = (1 << 20, vec![PART_BYTES]);
+        Self { agents, tls: false, moved, pictures: true, parts, tell_only, seed: None, oriel }
+    }
+
     /// Runs it for each size of Parts; whether everything held.
     pub(crate) async fn run(self, seed: u64) -> Result<bool> {
         let mut report = Report::begin("idle", seed);
@@ -101,7 +121,7 @@ impl Idle {
         let members = fleet::enrolled(&gateway, self.agents, 1).await?;
         // A process that has enrolled nobody itself.
         gateway.stop_and_start().await?;
-        let (logs, lives) = self.connect(&gateway, &members, part).await?;
+        let lives = self.connect(&gateway, &members, part).await?;
         let connected = settled(&gateway).await?;
         let mut used = None;
         if self.moved > 0 {
@@ -110,7 +130,7 @@ impl Idle {
             let took = start.elapsed();
             used = Some((settled(&gateway).await?, took));
         }
-        drop((logs, lives));
+        drop(lives);
         self.nobody(&gateway).await?;
         let gone = settled(&gateway).await?;
         let _again = self.connect(&gateway, &members, part).await?;
@@ -121,18 +141,25 @@ impl Idle {
     /// Room for every caller and agent of one address range.
     fn flags(&self) -> Vec<String> {
         let connections = (self.agents + 1_000).to_string();
-        ["--limit-connections".to_owned(), connections].into()
+        let mut flags = vec!["--limit-connections".to_owned(), connections];
+        if self.pictures {
+            flags.extend(["--limit-image-bytes", "1MiB"].map(str::to_owned));
+        }
+        flags
     }
 
-    async fn connect(
-        &self,
-        gateway: &Gateway,
-        members: &[Member],
-        part: usize,
-    ) -> Result<(Arc<Logs>, JoinSet<camera_agent::backoff::Ending>)> {
+    async fn connect(&self, gateway: &Gateway, members: &[Member], part: usize) -> Result<JoinSet<Ending>> {
         let members = members.iter().map(Member::anew).collect();
-        let (logs, mut lives) = long::start(members, Shape { bytes: self.moved, part });
-        if !logs.reaches(self.agents, WITHIN).await {
+        let (mut lives, reached) = if self.pictures {
+            let (roll, _, lives) = pictures::start(members, &Album::new(0, PICTURE), &Handle::current());
+            let reached = roll.reaches(self.agents, WITHIN).await;
+            (lives, reached)
+        } else {
+            let (logs, lives) = long::start(members, Shape { bytes: self.moved, part });
+            let reached = logs.reaches(self.agents, WITHIN).await;
+            (lives, reached)
+        };
+        if !reached {
             let ending = lives.try_join_next();
             return Err(Failure::new(format!("not all could connect: {ending:?}")));
         }
@@ -140,12 +167,13 @@ impl Idle {
         if counted != Some(self.agents as f64) {
             return Err(Failure::new(format!("the gateway counts {counted:?}")));
         }
-        Ok((logs, lives))
+        Ok(lives)
     }
 
-    /// Reads each camera's log to its end.
+    /// Takes what each camera's socket is to move: its log to the end, or pictures one after the other.
     async fn move_all(&self, gateway: &Gateway) -> Result<()> {
         let next = Arc::new(AtomicUsize::new(0));
+        let pictures = if self.pictures { self.moved.div_ceil(PICTURE) } else { 0 };
         let mut asking = JoinSet::new();
         for n in 0..CALLERS {
             let (next, agents, mut caller) =
@@ -156,8 +184,15 @@ impl Idle {
                     if camera >= agents {
                         return Ok::<_, Failure>(());
                     }
-                    let path = format!("/v1/cameras/camera-{camera}/events?source=camera&q=all-{camera}");
-                    caller.get_lines(&path).await?.must_be(200).doing(&path)?;
+                    if pictures == 0 {
+                        let path = format!("/v1/cameras/camera-{camera}/events?source=camera&q=all-{camera}");
+                        caller.get_lines(&path).await?.must_be(200).doing(&path)?;
+                    }
+                    for n in 0..pictures {
+                        let path =
+                            format!("/v1/cameras/camera-{camera}/images/{}?class=main", FIRST_TIME + n);
+                        caller.get(&path).await?.must_be(200).doing(&path)?;
+                    }
                 }
             });
         }

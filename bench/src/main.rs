@@ -4,7 +4,7 @@
 //! # Layout
 //!
 //! - `chaos`, `storm`, `timeouts`, `slow_clients`, `readers`, `drain`, `crash`, `ingest` with `query`, `relay`, `idle`,
-//!   `scale` (which is called `fleet`): the scenarios, each a subcommand; `table`: all figures of some of them in one document.
+//!   `images`, `scale` (which is called `fleet`): the scenarios, each a subcommand; `table`: all figures of some of them in one document.
 //! - `null_relay`, `nats_front`: what the gateway is compared with, subcommands too; `front`: HTTP for both.
 //! - `measure`: callers, and what a server does meanwhile; `crew`: many agents in processes of their own; `program`: such processes.
 //! - `gateway`: a gateway as a process; `process`: what the system says of it; `authority`: its certificate.
@@ -24,6 +24,7 @@ mod front;
 mod gateway;
 mod http;
 mod idle;
+mod images;
 mod ingest;
 mod load;
 mod measure;
@@ -68,6 +69,7 @@ enum Scenario {
     Ingest(ingest::Ingest),
     Query(ingest::query::Query),
     Idle(idle::Idle),
+    Images(images::Images),
     Relay(relay::Relay),
     Fleet(scale::Scale),
     Table(table::Table),
@@ -98,6 +100,7 @@ impl Scenario {
             Self::Ingest(ingest) => runtime.block_on(ingest.run(seed)),
             Self::Query(query) => runtime.block_on(query.run(seed)),
             Self::Idle(idle) => runtime.block_on(idle.run(seed)),
+            Self::Images(images) => runtime.block_on(images.run(seed)),
             Self::Relay(relay) => runtime.block_on(relay.run(seed)),
             Self::Fleet(scale) => runtime.block_on(scale.run(seed)),
             Self::Table(table) => runtime.block_on(table.run(seed)),
@@ -119,6 +122,7 @@ impl Scenario {
             Self::Ingest(ingest) => ingest.seed,
             Self::Query(query) => query.seed,
             Self::Idle(idle) => idle.seed,
+            Self::Images(images) => images.seed,
             Self::Relay(relay) => relay.seed,
             Self::Fleet(scale) => scale.seed,
             Self::Table(table) => table.seed,

@@ -17,6 +17,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+pub(crate) use self::caller::Question;
 use self::caller::{Caller, Script};
 pub(crate) use self::measured::{Measured, Ratio, others, taken};
 use crate::{
@@ -62,6 +63,8 @@ pub(crate) struct Way {
     pub(crate) cameras: Vec<usize>,
     /// Whether every request has a connection of its own.
     pub(crate) alone: bool,
+    /// What they ask.
+    pub(crate) question: Question,
 }
 
 impl Subject {
@@ -86,7 +89,6 @@ impl Subject {
 /// Callers on a thread of their own.
 #[derive(Debug)]
 pub(crate) struct Bench {
-    events: u64,
     time: Duration,
     /// The number of the next question, of all that is asked.
     next: Arc<AtomicU64>,
@@ -112,14 +114,14 @@ struct Progress {
 }
 
 impl Bench {
-    /// Asks for `events` events, for so long each time.
-    pub(crate) fn new(events: u64, time: Duration) -> Result<Self> {
-        Ok(Self { events, time, next: Arc::default(), thread: Thread::start()? })
+    /// Asks for so long each time.
+    pub(crate) fn new(time: Duration) -> Result<Self> {
+        Ok(Self { time, next: Arc::default(), thread: Thread::start()? })
     }
 
     /// Measures what a server does when it is asked this way; `helpers` are processes that play its devices.
     pub(crate) async fn measure(&self, subject: &Subject, way: &Way, helpers: &[u32]) -> Result<Measured> {
-        let script = Script::new(subject, &way.cameras, self.events, way.alone, Arc::clone(&self.next))?;
+        let script = Script::new(subject, &way.cameras, way.question, way.alone, Arc::clone(&self.next))?;
         let (script, progress) = (Arc::new(script), Arc::<Progress>::default());
         let mut asking = JoinSet::new();
         for n in 0..way.callers {

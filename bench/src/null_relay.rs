@@ -6,6 +6,7 @@
 
 pub(crate) mod devices;
 mod line;
+mod pieces;
 
 use std::{
     collections::HashMap,
@@ -16,7 +17,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -24,8 +25,8 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use self::line::Line;
 pub(crate) use self::line::NUMBER_BYTES;
+use self::{line::Line, pieces::Pieces};
 use crate::{
     failure::Result,
     fleet::opaque::{Opaque, accept},
@@ -37,6 +38,12 @@ pub(crate) const NAME: &str = "null-relay";
 
 /// Where devices dial to: the rest of the path is the device's name.
 const DEVICES: &str = "/devices/";
+
+/// What the path of a question for a picture has in it; the answer to such a one passes through piece by piece.
+const PICTURES: &str = "/images/";
+
+/// A body: in one piece, or as it comes.
+type Answer = Either<Full<Bytes>, Pieces>;
 
 /// The least that a relay can do
 #[derive(Debug, clap::Args)]
@@ -79,20 +86,26 @@ pub(crate) async fn serve(listener: TcpListener) -> Result<Infallible> {
 }
 
 impl Relay {
-    async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Response<Answer> {
         match request.uri().path().strip_prefix(DEVICES).map(str::to_owned) {
-            Some(device) => self.connect(device, request),
+            Some(device) => self.connect(device, request).map(Either::Left),
             None => self.ask(&request).await,
         }
     }
 
     /// Passes a question on and its answer back.
-    async fn ask(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn ask(&self, request: &Request<Incoming>) -> Response<Answer> {
         let path = request.uri().path();
-        let Some(line) = self.find(front::camera(path)) else { return front::only(StatusCode::NOT_FOUND) };
+        let only = |status| front::only(status).map(Either::Left);
+        let Some(line) = self.find(front::camera(path)) else { return only(StatusCode::NOT_FOUND) };
         let question = request.uri().path_and_query().map_or(path, |whole| whole.as_str());
+        if path.contains(PICTURES) {
+            let pieces = line.ask_for_pieces(question.as_bytes()).await;
+            let picture = pieces.map(|pieces| Response::new(Either::Right(pieces)));
+            return picture.unwrap_or_else(|| only(StatusCode::BAD_GATEWAY));
+        }
         let answer = line.ask(question.as_bytes()).await;
-        answer.map_or_else(|| front::only(StatusCode::BAD_GATEWAY), front::json)
+        answer.map_or_else(|| only(StatusCode::BAD_GATEWAY), |answer| front::json(answer).map(Either::Left))
     }
 
     /// Takes a device in; it can be asked from now on.

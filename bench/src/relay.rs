@@ -145,7 +145,7 @@ impl Relay {
         phases: &[&Phase],
         report: &Report,
     ) -> Result<Vec<Vec<Vec<Measured>>>> {
-        let bench = Bench::new(self.events, Duration::from_millis(self.phase))?;
+        let bench = Bench::new(Duration::from_millis(self.phase))?;
         let mut all = vec![vec![Vec::new(); sides.len()]; phases.len()];
         for round in 0..self.rounds {
             for (phase, all) in phases.iter().zip(&mut all) {
@@ -156,7 +156,7 @@ impl Relay {
                     if !side.can(phase) {
                         continue;
                     }
-                    let way = phase.way(self.cameras);
+                    let way = phase.way(self.cameras, self.events);
                     let measured =
                         bench.measure(&side.subject, &way, &side.helpers).await.doing(phase.name)?;
                     let (round, name) = (round + 1, side.subject.name);

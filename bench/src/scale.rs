@@ -19,7 +19,7 @@ use self::{
 };
 use crate::{
     failure::{Doing, Failure, Result},
-    measure::{Bench, Measured, Way, taken},
+    measure::{Bench, Measured, Question, Way, taken},
     report::Report,
 };
 
@@ -73,7 +73,7 @@ impl Scale {
             return Err(Failure::new("--cameras must be numbers that rise"));
         };
         let mut servers = Servers::start(self.oriel.clone(), ends, self.events, report).await?;
-        let bench = Bench::new(self.events, Duration::from_millis(self.phase))?;
+        let bench = Bench::new(Duration::from_millis(self.phase))?;
         let (mut sizes, mut others) = (Vec::new(), Vec::new());
         let mut rng = SmallRng::seed_from_u64(seed);
         for cameras in self.cameras.iter().copied() {
@@ -105,7 +105,8 @@ impl Scale {
         report: &Report,
     ) -> Result<[Vec<Measured>; 3]> {
         let (mut all, subjects) = ([const { Vec::new() }; 3], servers.subjects());
-        let way = |cameras| Way { callers: CALLERS, cameras: asked(cameras), alone: false };
+        let question = Question::Events(self.events);
+        let way = |cameras| Way { callers: CALLERS, cameras: asked(cameras), alone: false, question };
         let ways = [way(cameras), way(cameras), way(self.cameras[0])];
         for round in 0..self.rounds {
             for turn in 0..subjects.len() {

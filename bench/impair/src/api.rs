@@ -59,8 +59,8 @@ impl Api {
         Ok((response.status().as_u16(), serde_json::from_slice(&body).unwrap_or(Value::Null)))
     }
 
-    /// Reads a log as lines, as long as `go_on` says so after each piece; true when it came to its end.
-    pub(crate) fn lines(&self, path: &str, mut go_on: impl FnMut(usize) -> bool) -> Result<bool, Failure> {
+    /// Reads a picture, or a log as lines, as long as `go_on` says so after each piece; true when it came to its end.
+    pub(crate) fn pieces(&self, path: &str, mut go_on: impl FnMut(usize) -> bool) -> Result<bool, Failure> {
         let odd = |e: ureq::Error| Failure::Odd(format!("{path}: {e}"));
         let mut response = self.request(path, "application/x-ndjson", None).map_err(odd)?;
         if response.status().as_u16() != 200 {

@@ -10,11 +10,18 @@ use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 
 use crate::impairment::Impairment;
 
+/// Bytes from which on a packet is large: what TCP says of itself is not, nor a short answer.
+const LARGE: usize = 1_000;
+
 /// What happened to the packets of one direction.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     /// Packets that came.
     pub(crate) packets: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// When the last large one came.
+    pub(crate) last_large: Option<Instant>,
     /// Bytes of IP packets that came out again.
     pub(crate) passed_bytes: u64,
     /// Packets that were lost by chance.
@@ -79,6 +86,10 @@ impl Direction {
     /// A packet enters.
     pub(crate) fn enter(&mut self, now: Instant, packet: &[u8], cut: bool) {
         self.counts.packets += 1;
+        self.counts.bytes += packet.len() as u64;
+        if packet.len() >= LARGE {
+            self.counts.last_large = Some(now);
+        }
         if cut {
             self.counts.cut += 1;
             return;

@@ -57,7 +57,7 @@ impl HalfOpen {
 
     fn world(&self, heartbeat: &'static str) -> Result<World, Failure> {
         let impairment = Impairment { delay: self.delay, ..Impairment::NONE };
-        World::start(&self.programs, &Setup { impairment, heartbeat, events: 100 })
+        World::start(&self.programs, &Setup { impairment, heartbeat, events: 100, picture: None })
     }
 
     /// The link is cut under callers, long before any heartbeat would tell.

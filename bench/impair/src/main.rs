@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints what it measured")]
 
 mod api;
+mod cancel;
 mod direction;
 mod failure;
 mod half_open;
@@ -11,6 +12,7 @@ mod join;
 mod link;
 mod namespace;
 mod pair;
+mod picture;
 mod process;
 mod report;
 mod self_test;
@@ -38,6 +40,8 @@ enum Command {
     },
     /// Ask a short question beside a long answer on the same socket, over a slow link
     Link(slow_link::SlowLink),
+    /// Hang up in the middle of a large picture, and see when the agent stops
+    Cancel(cancel::Cancel),
     /// Let packets vanish without a FIN, and see who notices when
     HalfOpen(half_open::HalfOpen),
 }
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         Command::Join(join) => join.run().map(|()| true),
         Command::SelfTest { seed } => measured(|| self_test::run(seed)),
         Command::Link(link) => measured(|| link.run()),
+        Command::Cancel(cancel) => measured(|| cancel.run()),
         Command::HalfOpen(half_open) => measured(|| half_open.run()),
     };
     match ran {

@@ -1,9 +1,10 @@
 //! `oriel-impair link`: a short question beside a long answer on the same socket, over a slow link.
 //!
-//! A question of 1 KB is asked again and again, alone and then beside an upload, in turns on one link. Seen failing with an
-//! agent that lets the kernel take all it wants of an answer.
+//! A question of 1 KB is asked again and again, alone and then beside an upload of a picture or of a log, in turns on one link.
+//! Seen failing with an agent that lets the kernel take all it wants of an answer.
 
 use std::{
+    fmt,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
@@ -17,7 +18,7 @@ use crate::{
     impairment::{self, Impairment},
     link::Way,
     report::{Report, Samples, ms},
-    world::{CAMERA, Programs, Setup, World},
+    world::{CAMERA, PICTURES, Programs, Setup, World},
 };
 
 /// The most loss at which the promise holds; beyond it the figures are only reported.
@@ -53,14 +54,29 @@ pub(crate) struct SlowLink {
     /// Questions in each half of a turn
     #[arg(long, value_name = "N", default_value = "40")]
     calls: u32,
-    /// Events in the camera's log, which is what is uploaded: 12,000 are about 2 MB
+    /// What is uploaded, one run for each
+    #[arg(long, value_name = "WHAT", default_value = "picture,log", value_delimiter = ',')]
+    upload: Vec<Large>,
+    /// Events in the camera's log: 12,000 are about 2 MB
     #[arg(long, value_name = "N", default_value = "12000")]
     events: u32,
+    /// Bytes of the picture
+    #[arg(long, value_name = "BYTES", default_value = "2000000")]
+    picture: usize,
     /// Decides which packets are lost [default: a random one, which is printed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     #[command(flatten)]
     programs: Programs,
+}
+
+/// A long answer.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Large {
+    /// A picture of full size, of another camera of the same agent.
+    Picture,
+    /// The log of the camera that is asked.
+    Log,
 }
 
 /// What one run measured.
@@ -88,33 +104,59 @@ struct Half {
     most_wait: Duration,
 }
 
+impl Large {
+    fn path(self) -> String {
+        match self {
+            Self::Picture => format!("/v1/cameras/{PICTURES}/images/latest?class=main&timeout=60s"),
+            Self::Log => format!("/v1/cameras/{CAMERA}/events?timeout=60s"),
+        }
+    }
+}
+
+impl fmt::Display for Large {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Picture => "a picture",
+            Self::Log => "a log",
+        })
+    }
+}
+
 impl SlowLink {
     /// Runs each loss; tells whether the promise held wherever it is made.
     pub(crate) fn run(&self) -> Result<bool, Failure> {
         let mut report = Report::default();
-        for loss in &self.loss {
-            let impairment = Impairment {
-                delay: self.delay,
-                jitter: self.jitter,
-                rate: Some(self.rate),
-                queue: self.queue,
-                loss: *loss,
-                seed: self.seed,
-                ..Impairment::NONE
-            };
-            let impairment = impairment.seeded();
-            println!("\n{}, {}", impairment.describe(), self.programs.congestion);
-            let setup = Setup { impairment, heartbeat: "30s", events: self.events };
-            let world = World::start(&self.programs, &setup)?;
-            let measured = world.beside_the_gateway(|| self.measure(&world))?;
-            world.end()?;
-            measured.print();
-            measured.judge(*loss, &mut report);
+        for large in self.upload.iter().copied() {
+            for loss in self.loss.iter().copied() {
+                self.run_one(large, loss, &mut report)?;
+            }
         }
         Ok(report.end())
     }
 
-    fn measure(&self, world: &World) -> Result<Measured, Failure> {
+    fn run_one(&self, large: Large, loss: f64, report: &mut Report) -> Result<(), Failure> {
+        let impairment = Impairment {
+            delay: self.delay,
+            jitter: self.jitter,
+            rate: Some(self.rate),
+            queue: self.queue,
+            loss,
+            seed: self.seed,
+            ..Impairment::NONE
+        };
+        let impairment = impairment.seeded();
+        println!("\n{}, beside {large}, {}", impairment.describe(), self.programs.congestion);
+        let picture = matches!(large, Large::Picture).then_some(self.picture);
+        let setup = Setup { impairment, heartbeat: "30s", events: self.events, picture };
+        let world = World::start(&self.programs, &setup)?;
+        let measured = world.beside_the_gateway(|| self.measure(&world, large))?;
+        world.end()?;
+        measured.print(large);
+        measured.judge(large, loss, report);
+        Ok(())
+    }
+
+    fn measure(&self, world: &World, large: Large) -> Result<Measured, Failure> {
         let mut measured = Measured::default();
         // The first one fills caches and opens files.
         ask(world, &mut Vec::new());
@@ -127,16 +169,16 @@ impl SlowLink {
                 }
             }
             measured.alone.add(&world.pair.link.take_counts(Way::Up), began.elapsed());
-            self.beside(world, &mut measured)?;
+            self.beside(world, large, &mut measured)?;
         }
         Ok(measured)
     }
 
     /// Asks beside an upload; only questions that lie wholly within one count.
-    fn beside(&self, world: &World, measured: &mut Measured) -> Result<(), Failure> {
+    fn beside(&self, world: &World, large: Large, measured: &mut Measured) -> Result<(), Failure> {
         let upload = Upload::default();
         thread::scope(|scope| {
-            let uploader = scope.spawn(|| upload.run(world));
+            let uploader = scope.spawn(|| upload.run(world, large));
             let (began, mut counted) = (Instant::now(), 0);
             while counted < self.calls && !uploader.is_finished() {
                 let number = upload.running();
@@ -168,11 +210,10 @@ struct Upload {
 
 impl Upload {
     /// Uploads; how many came to their end.
-    fn run(&self, world: &World) -> Result<u64, Failure> {
-        let path = format!("/v1/cameras/{CAMERA}/events?timeout=60s");
-        let mut whole = 0;
+    fn run(&self, world: &World, large: Large) -> Result<u64, Failure> {
+        let (path, mut whole) = (large.path(), 0);
         while !self.stop.load(Ordering::SeqCst) {
-            let ended = world.api.lines(&path, |_| {
+            let ended = world.api.pieces(&path, |_| {
                 self.running.store(whole + 1, Ordering::SeqCst);
                 !self.stop.load(Ordering::SeqCst)
             });
@@ -233,7 +274,7 @@ impl Half {
 }
 
 impl Measured {
-    fn print(&self) {
+    fn print(&self, large: Large) {
         let mut table = Table::new();
         table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header([
@@ -248,29 +289,29 @@ impl Measured {
             "packets lost + overflown",
         ]);
         table.add_row(self.alone.row("alone"));
-        table.add_row(self.beside.row("beside an upload"));
+        table.add_row(self.beside.row(&format!("beside {large}")));
         println!("{table}");
     }
 
-    fn judge(&self, loss: f64, report: &mut Report) {
+    fn judge(&self, large: Large, loss: f64, report: &mut Report) {
         let ratio = |percent| {
             let (alone, beside) = (&self.alone.samples, &self.beside.samples);
             beside.percentile(percent).as_secs_f64() / alone.percentile(percent).as_secs_f64()
         };
         let (p50, p99) = (ratio(50.0), ratio(99.0));
         let figures = format!("p50 {p50:.2}x, p99 {p99:.2}x, {} whole uploads", self.whole_uploads);
-        let what = format!("{} % lost: beside an upload p50 at most 2x, p99 at most 3x", loss * 100.0);
+        let what = format!("{} % lost: beside {large} p50 at most 2x, p99 at most 3x", loss * 100.0);
         if loss <= PROMISED_LOSS {
             report.check(&what, p50 <= 2.0 && p99 <= 3.0, &figures);
         } else {
-            Report::note(&format!("{} % lost, reported only", loss * 100.0), &figures);
+            Report::note(&format!("{} % lost, beside {large}, reported only", loss * 100.0), &figures);
         }
         let figures = match self.failed.first() {
             None => "none failed".into(),
             Some(first) => format!("{} failed, the first with {first}", self.failed.len()),
         };
         report.check(
-            &format!("{} % lost: every question is answered", loss * 100.0),
+            &format!("{} % lost, beside {large}: every question is answered", loss * 100.0),
             self.failed.is_empty(),
             &figures,
         );

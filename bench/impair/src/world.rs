@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -14,11 +15,15 @@ use crate::{
     failure::Failure,
     impairment::Impairment,
     pair::{GATEWAY, Pair},
+    picture,
     process::{Process, run},
 };
 
 /// The camera that is asked.
 pub(crate) const CAMERA: &str = "yard";
+
+/// The camera whose picture is large.
+pub(crate) const PICTURES: &str = "gate";
 
 /// The gateway's port, in a namespace of its own.
 const PORT: u16 = 8080;
@@ -52,6 +57,8 @@ pub(crate) struct Setup {
     pub(crate) heartbeat: &'static str,
     /// Events in the camera's log.
     pub(crate) events: u32,
+    /// Bytes of the picture of a second camera; none without one.
+    pub(crate) picture: Option<usize>,
 }
 
 /// A gateway and a device that are connected.
@@ -78,7 +85,8 @@ impl World {
         keys.args(["keys", "add", "--role", "admin", "--all", "--data"]).arg(&data);
         let key = run(keys)?;
         let mut enroll = Command::new(&oriel);
-        enroll.args(["enroll", "--camera", CAMERA, "--data"]).arg(&data).arg("--out").arg(&code);
+        enroll.args(["enroll", "--camera", CAMERA, "--camera", PICTURES]);
+        enroll.arg("--data").arg(&data).arg("--out").arg(&code);
         run(enroll)?;
 
         let pair = Pair::of_this_process(&setup.impairment)?;
@@ -93,18 +101,41 @@ impl World {
         gateway.says("serving", began, ONLINE_WITHIN)?;
 
         let config = folder.path().join("agent.toml");
-        fs::write(&config, agent_config(&url, &code, setup.events))?;
+        let mut text = agent_config(&url, &code, setup.events);
+        if let Some(bytes) = setup.picture {
+            text += &camera_with_picture(folder.path(), bytes)?;
+        }
+        fs::write(&config, text)?;
         let mut agent = Command::new(&camera_agent);
         agent.args(["run", "--config"]).arg(&config).env("CAMERA_AGENT_LOG", &programs.log);
         let agent = Process::start(&pair.device, agent, programs.log_file("agent")?)?;
         let world = Self { api: Api::new(&url, &key), agent, gateway, pair, _folder: folder };
         world.until_online(began)?;
+        if setup.picture.is_some() {
+            world.beside_the_gateway(|| world.until_it_has_a_picture())?;
+        }
         Ok(world)
     }
 
     /// Waits until the agent's camera has been taken, after `since`; when that was.
     pub(crate) fn until_online(&self, since: Instant) -> Result<Instant, Failure> {
         self.agent.says("the camera is taken", since, ONLINE_WITHIN)
+    }
+
+    /// Waits until the second camera's picture can be asked for.
+    fn until_it_has_a_picture(&self) -> Result<(), Failure> {
+        let until = Instant::now() + ONLINE_WITHIN;
+        loop {
+            let path = format!("/v1/cameras/{PICTURES}/images?class=main&wait_online=30s");
+            let answer = self.api.ask(&path, ONLINE_WITHIN);
+            if answer.body["images"].as_array().is_some_and(|images| !images.is_empty()) {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return Err(Failure::Late(format!("there is no picture: {}", answer.summary())));
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Does `work` as a caller beside the gateway.
@@ -140,13 +171,25 @@ impl Programs {
     }
 }
 
-/// A camera without pictures whose log is long and grows by an event a minute.
+/// A camera without pictures whose log is long and grows by an event a minute. It stays on its device, so that each question for it
+/// goes over the link, and nothing else does.
 fn agent_config(url: &str, code: &Path, events: u32) -> String {
     let code = code.display();
     format!(
         "state = \"state\"\n\
          [[gateway]]\nurl = \"{url}\"\ninsecure = true\ncode_file = \"{code}\"\n\
-         [[camera]]\nid = \"{CAMERA}\"\n\
+         [[camera]]\nid = \"{CAMERA}\"\nupload = \"on_demand\"\n\
          source = {{ type = \"simulator\", interval_ms = 60000, seed = 1, backfill = {events}, preview_ms = 0, main_ms = 0 }}\n"
     )
+}
+
+/// A camera that has put one picture of full size into its folder.
+fn camera_with_picture(folder: &Path, bytes: usize) -> Result<String, Failure> {
+    let folder = folder.join("drop");
+    fs::create_dir(&folder)?;
+    fs::write(folder.join("picture.jpg"), picture::jpeg(bytes))?;
+    Ok(format!(
+        "[[camera]]\nid = \"{PICTURES}\"\n\
+         source = {{ type = \"folder\", path = {folder:?}, times = \"file\", class = \"main\" }}\n"
+    ))
 }

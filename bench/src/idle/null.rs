@@ -12,7 +12,7 @@ use super::CALLERS;
 use crate::{
     failure::{Failure, Result},
     measure::{
-        NULL, Subject,
+        NULL, Question, Subject,
         caller::{Caller, Script},
     },
     null_relay::{self, devices},
@@ -58,7 +58,7 @@ pub(super) async fn measure(agents: usize, moved: usize, part: usize) -> Result<
 /// Asks every device so many times.
 async fn move_all(subject: &Subject, agents: usize, times: usize) -> Result<()> {
     let (cameras, next) = ((0..agents).collect::<Vec<_>>(), Arc::<AtomicU64>::default());
-    let script = Arc::new(Script::new(subject, &cameras, 1, false, next)?);
+    let script = Arc::new(Script::new(subject, &cameras, Question::Events(1), false, next)?);
     let mut asking = JoinSet::new();
     for n in 0..CALLERS {
         // Each begins elsewhere and asks its share of all questions.

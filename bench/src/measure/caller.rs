@@ -21,17 +21,40 @@ use crate::{
     target::Target,
 };
 
-/// The most that a head and a body may have together.
-const ANSWER_BYTES: usize = 64 << 10;
+/// The most that the head of an answer may have, and what is read at a time.
+const READ_BYTES: usize = 64 << 10;
 
 /// The most header fields that an answer may have.
 const FIELDS: usize = 32;
 
-/// `from` of the first question, in milliseconds; every one has another, and all lie before the first event.
-const FIRST_FROM: u64 = 1_600_000_000_000;
+/// The time in the first question, in milliseconds; every one has another, and all lie before the first event.
+const FIRST_TIME: u64 = 1_600_000_000_000;
 
-/// The digits of `from`.
+/// The digits of a time.
 const DIGITS: usize = 13;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Question {
+    /// So many events, each time those from another time on.
+    Events(u64),
+    /// A picture of this class, each time of another time.
+    Picture(&'static str),
+}
+
+impl Question {
+    /// The path that asks the `n`th camera, up to the time and behind it.
+    fn path(self, n: usize) -> Result<(String, String)> {
+        let camera = camera(n)?;
+        Ok(match self {
+            Self::Events(limit) => {
+                let query = format!("source=camera&limit={limit}&order=desc&from=");
+                (format!("/v1/cameras/{camera}/events?{query}"), String::new())
+            }
+            Self::Picture(class) => (format!("/v1/cameras/{camera}/images/"), format!("?class={class}")),
+        })
+    }
+}
 
 /// What is asked of one side: a request for each camera, and the number of the next one.
 #[derive(Debug)]
@@ -42,7 +65,7 @@ pub(crate) struct Script {
     alone: bool,
 }
 
-/// A request in which only the digits of `from` are still to be written.
+/// A request in which only the digits of the time are still to be written.
 #[derive(Debug)]
 struct Prepared {
     bytes: Vec<u8>,
@@ -62,26 +85,26 @@ pub(crate) struct Caller {
 }
 
 impl Script {
-    /// Questions for so many events to these cameras; `alone` gives each a connection of its own.
+    /// Such questions to these cameras; `alone` gives each a connection of its own.
     pub(crate) fn new(
         subject: &Subject,
         cameras: &[usize],
-        events: u64,
+        question: Question,
         alone: bool,
         next: Arc<AtomicU64>,
     ) -> Result<Self> {
-        let requests = cameras.iter().map(|n| Prepared::new(subject, *n, events, alone));
+        let requests = cameras.iter().map(|n| Prepared::new(subject, *n, question, alone));
         Ok(Self { target: subject.target.clone(), requests: requests.collect::<Result<_>>()?, next, alone })
     }
 }
 
 impl Prepared {
-    fn new(subject: &Subject, n: usize, events: u64, alone: bool) -> Result<Self> {
-        let start =
-            format!("GET /v1/cameras/{}/events?source=camera&limit={events}&order=desc&from=", camera(n)?);
+    fn new(subject: &Subject, n: usize, question: Question, alone: bool) -> Result<Self> {
+        let (before, behind) = question.path(n)?;
+        let start = format!("GET {before}");
         let close = if alone { "connection: close\r\n" } else { "" };
         let text = format!(
-            "{start}{FIRST_FROM} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n{close}\r\n",
+            "{start}{FIRST_TIME}{behind} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n{close}\r\n",
             subject.target.address, subject.key
         );
         Ok(Self { bytes: text.into_bytes(), digits_at: start.len() })
@@ -91,7 +114,7 @@ impl Prepared {
 impl Caller {
     /// The `n`th caller, from this address.
     pub(crate) fn new(script: Arc<Script>, n: usize, source: Ipv4Addr) -> Self {
-        Self { script, source, turn: n, open: None, request: Vec::new(), buffer: vec![0; ANSWER_BYTES] }
+        Self { script, source, turn: n, open: None, request: Vec::new(), buffer: vec![0; READ_BYTES] }
     }
 
     /// Asks one question and takes the whole answer.
@@ -117,22 +140,31 @@ impl Caller {
         self.turn += 1;
         self.request.clear();
         self.request.extend_from_slice(&prepared.bytes);
-        let number = FIRST_FROM + self.script.next.fetch_add(1, Ordering::Relaxed);
+        let number = FIRST_TIME + self.script.next.fetch_add(1, Ordering::Relaxed);
         let mut digits = &mut self.request[prepared.digits_at..prepared.digits_at + DIGITS];
         Ok(write!(digits, "{number}")?)
     }
 
     async fn take(&mut self, stream: &mut TcpStream) -> Result<()> {
         let mut filled = 0;
-        loop {
-            let read = stream.read(&mut self.buffer[filled..]).await.doing("taking the answer")?;
-            filled += read;
-            if read == 0 {
-                return Err(Failure::new(format!("an answer ended after {filled} bytes")));
+        let whole = loop {
+            filled += self.read(stream, filled).await?;
+            if let Some(whole) = whole(&self.buffer[..filled])? {
+                break whole;
             }
-            if whole(&self.buffer[..filled])?.is_some_and(|whole| filled >= whole) {
-                return Ok(());
-            }
+        };
+        // Of what comes behind the head only the length counts.
+        while filled < whole {
+            filled += self.read(stream, 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads into the buffer from this place on.
+    async fn read(&mut self, stream: &mut TcpStream, from: usize) -> Result<usize> {
+        match stream.read(&mut self.buffer[from..]).await.doing("taking the answer")? {
+            0 => Err(Failure::new("an answer ended in the middle")),
+            read => Ok(read),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::measure::{NULL, Way};
+use crate::measure::{NULL, Question, Way};
 
 /// One way of asking.
 #[derive(Debug)]
@@ -20,10 +20,10 @@ pub(super) struct Phase {
 }
 
 impl Phase {
-    /// How it asks when there are so many cameras.
-    pub(super) fn way(&self, cameras: usize) -> Way {
-        let cameras = if self.all_cameras { cameras } else { 1 };
-        Way { callers: self.callers, cameras: (0..cameras).collect(), alone: self.alone }
+    /// How it asks for so many events when there are so many cameras.
+    pub(super) fn way(&self, cameras: usize, events: u64) -> Way {
+        let (cameras, question) = (if self.all_cameras { cameras } else { 1 }, Question::Events(events));
+        Way { callers: self.callers, cameras: (0..cameras).collect(), alone: self.alone, question }
     }
 }
 
