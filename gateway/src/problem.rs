@@ -4,7 +4,7 @@ mod legacy;
 
 use std::time::Duration;
 
-use oriel_proto::{CameraId, FailureCode};
+use oriel_proto::{CameraId, FailureCode, SUBPROTOCOL};
 use serde::Serialize;
 use warp::{
     http::{HeaderValue, StatusCode, header},
@@ -23,6 +23,10 @@ use crate::{
 
 /// When asking an offline camera again may help: an agent's usual backoff.
 const OFFLINE_RETRY: Duration = Duration::from_secs(5);
+
+/// What is said where no credential came, be it that a proxy took it away.
+const NO_CREDENTIAL: &str =
+    "no Authorization header came: give Authorization: Bearer <key>, which a proxy must pass on";
 
 /// What the log says of a request whose caller left before the answer.
 pub const CALLER_LEFT: u16 = 499;
@@ -89,6 +93,11 @@ impl Problem {
     /// No valid credential.
     pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid credential is needed", detail)
+    }
+
+    /// No credential came at all.
+    pub fn no_credential() -> Self {
+        Self::unauthorized(NO_CREDENTIAL)
     }
 
     /// The credential may not do this.
@@ -201,6 +210,7 @@ impl Problem {
             RelayError::Interrupted => {
                 Self::camera_failed("its connection ended in the middle of the answer")
             }
+            RelayError::NoRoom => Self::overloaded("slow readers hold all the room there is for pictures"),
             RelayError::Failed(failure) => {
                 let retry = failure.retry_after_ms.map(|ms| Duration::from_millis(ms.into()));
                 match failure.code {
@@ -295,10 +305,15 @@ pub fn finish(response: &mut Response, request_id: &str) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(retry.as_millis().div_ceil(1_000) as u64));
     }
     if problem.status == StatusCode::UNAUTHORIZED {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        // As RFC 6750 says it: an agent reads from it whether its token came at all.
+        let wrong = "Bearer error=\"invalid_token\"";
+        let challenge = if problem.detail == NO_CREDENTIAL { "Bearer" } else { wrong };
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     if problem.status == StatusCode::UPGRADE_REQUIRED {
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        // Who speaks it too was not refused for its age.
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     }
     if let Some(allow) = problem.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
         headers.insert(header::ALLOW, allow);

@@ -68,6 +68,7 @@ async fn an_upgrade_that_is_not_ours_is_refused_before_it_happens() {
         let answer = upgrade(&gateway, &token, (name, value)).await;
         let answer = answer.expect_problem(status, code);
         assert_eq!(answer.header("upgrade"), if status == 426 { "websocket" } else { "" });
+        assert_eq!(answer.header("sec-websocket-protocol"), if status == 426 { "oriel.v1" } else { "" });
     }
     assert_eq!(upgrade(&gateway, &token, ("sec-websocket-protocol", "oriel.v2, oriel.v1")).await.status, 101);
 }
@@ -90,9 +91,10 @@ async fn a_token_that_is_not_good_is_refused() {
     let viewer = gateway.admin.clone();
     for wrong in ["", "x", "oat_", &mistyped, &viewer, &foreign] {
         let answer = upgrade(&gateway, wrong, ("x-nothing", "")).await.expect_problem(401, "unauthorized");
-        assert_eq!(answer.header("www-authenticate"), "Bearer");
+        assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
     }
-    upgrade(&gateway, "", ("authorization", "")).await.expect_problem(401, "unauthorized");
+    let answer = upgrade(&gateway, "", ("authorization", "")).await.expect_problem(401, "unauthorized");
+    assert_eq!(answer.header("www-authenticate"), "Bearer");
     gateway.delete(&format!("/v1/agents/{}", enrolled.id)).await.expect(204);
     upgrade(&gateway, &enrolled.token, ("x-nothing", "")).await.expect_problem(403, "forbidden");
 }

@@ -88,7 +88,9 @@ impl ClientError {
         let problem: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
         let field = |name: &str| problem[name].as_str().map(str::to_owned);
         let code = field("code").unwrap_or_else(|| "no problem document".into());
-        let detail = field("detail").or_else(|| field("title")).unwrap_or_else(|| format!("status {status}"));
+        let detail = field("detail").or_else(|| field("title")).unwrap_or_else(|| {
+            format!("status {status} from what is no gateway, such as a proxy that stands before it")
+        });
         let request_id = field("request_id");
         match (status, code.as_str()) {
             (401 | 403, _) => Self::Refused { detail, request_id },

@@ -24,6 +24,7 @@ use warp::{
     reply::Response,
 };
 
+use super::reply;
 use crate::access::{AccessError, Viewer};
 
 thread_local! {
@@ -74,7 +75,7 @@ pub(super) fn response(
     });
     let mut response = warp::reply::stream(body).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    response
+    reply::as_it_comes(response)
 }
 
 /// The next chunk, once the place is free for it and unless the viewer's access ends before.

@@ -76,9 +76,7 @@ async fn viewer(access: &Access, headers: &HeaderMap, peer: IpAddr) -> Result<Vi
 
 /// The credential of `Authorization: Bearer …`.
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
-    let header = headers
-        .get(AUTHORIZATION)
-        .ok_or_else(|| Problem::unauthorized("give Authorization: Bearer <key>"))?;
+    let header = headers.get(AUTHORIZATION).ok_or_else(Problem::no_credential)?;
     let wrong = || Problem::unauthorized("the Authorization header is not of the form Bearer <key>");
     let (scheme, credential) = header.to_str().map_err(|_| wrong())?.split_once(' ').ok_or_else(wrong)?;
     if scheme.eq_ignore_ascii_case("bearer") { Ok(credential.trim()) } else { Err(wrong()) }

@@ -37,6 +37,12 @@ pub(super) fn body(media_type: &'static str, body: impl Into<Vec<u8>>) -> Respon
     response
 }
 
+/// The same answer, which proxies such as nginx are asked to pass on as it comes, not when it has filled their buffers.
+pub(super) fn as_it_comes(mut response: Response) -> Response {
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
 /// 200 with a body that was written as JSON.
 pub(super) fn written(json: serde_json::Result<Vec<u8>>) -> Result<Response, Problem> {
     let json = json.map_err(|error| {

@@ -31,6 +31,7 @@ use super::{
     events::follow::{self, HEARTBEAT},
     inbound::Inbound,
     query::Query,
+    reply,
     whom::Whom,
 };
 use crate::{
@@ -89,7 +90,7 @@ pub async fn follow(inbound: Inbound<Viewer>) -> Result<Response, Problem> {
         true => Poll::Ready(None),
         false => rx.poll_recv(cx),
     });
-    Ok(sse::reply(messages).into_response())
+    Ok(reply::as_it_comes(sse::reply(messages).into_response()))
 }
 
 /// Which messages a caller wants.
@@ -175,7 +176,7 @@ impl Follower {
                         return Err(Left);
                     }
                 },
-                fresh = Pictures::next(&mut self.pictures) => self.tell_picture(&fresh).await?,
+                pictures = Pictures::next(self.pictures.as_ref()) => self.tell_pictures(pictures).await?,
                 _ = heartbeat.tick() => {
                     self.say("heartbeat", &follow::heartbeat(self.place())).await?;
                 }
@@ -205,13 +206,15 @@ impl Follower {
         Ok(())
     }
 
-    /// Tells of a new picture of a camera that is named and may still be seen.
-    async fn tell_picture(&self, Fresh { camera, class, at }: &Fresh) -> Told {
-        let record = self.app.cameras.get(&self.viewer, camera);
-        match record.is_ok_and(|record| self.wanted.whom.has(&record)) {
-            true => self.say("image", &json!({"camera": camera, "class": class, "at": Rfc3339(*at)})).await,
-            false => Ok(()),
+    /// Tells of new pictures of cameras that are named and may still be seen.
+    async fn tell_pictures(&self, pictures: Vec<Fresh>) -> Told {
+        for Fresh { camera, class, at } in pictures {
+            let record = self.app.cameras.get(&self.viewer, &camera);
+            if record.is_ok_and(|record| self.wanted.whom.has(&record)) {
+                self.say("image", &json!({"camera": camera, "class": class, "at": Rfc3339(at)})).await?;
+            }
         }
+        Ok(())
     }
 
     /// Tells of an event of a camera that may still be seen.
