@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::{gateway::text, process::Process};
 
 /// Where they listen: neither the gateway nor its agents use this address.
-const ADDRESS: &str = "127.0.0.3";
+pub(crate) const ADDRESS: &str = "127.0.0.3";
 
 /// Who may log in.
 const USER: &str = "me";
@@ -128,7 +128,7 @@ impl FtpServer {
 }
 
 /// Starts a program of a Debian package.
-fn started(command: Command, package: &str) -> Process {
+pub(crate) fn started(command: Command, package: &str) -> Process {
     assert!(Path::new(command.get_program()).exists(), "missing: apt-get install {package}");
     Process::start(command)
 }

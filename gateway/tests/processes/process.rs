@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{
         OnceLock,
         mpsc::{Receiver, Sender, channel},
@@ -65,8 +65,20 @@ impl Ran {
 }
 
 impl Process {
+    /// Starts it with nothing to read.
+    pub(crate) fn start(command: Command) -> Self {
+        Self::spawn(command, Stdio::null())
+    }
+
+    /// Starts it, and gives what it reads from.
+    pub(crate) fn start_fed(command: Command) -> (Self, ChildStdin) {
+        let mut process = Self::spawn(command, Stdio::piped());
+        let input = process.child.stdin.take().unwrap();
+        (process, input)
+    }
+
     /// Starts it, without any of this machine's variables for our programs.
-    pub(crate) fn start(mut command: Command) -> Self {
+    fn spawn(mut command: Command, input: Stdio) -> Self {
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             let set = command.get_envs().any(|(given, _)| given == name);
@@ -74,7 +86,7 @@ impl Process {
                 command.env_remove(name);
             }
         }
-        command.env("TZ", "UTC").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env("TZ", "UTC").stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (tx, lines) = channel();
         read(child.stdout.take().unwrap(), Stream::Out, tx.clone());
