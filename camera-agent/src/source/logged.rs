@@ -141,7 +141,7 @@ impl Scan<'_> {
     fn month(&mut self) -> Option<i16> {
         let name = self.bytes.get(self.at..self.at + 3)?;
         let is_it = |month: &&str| month.as_bytes().eq_ignore_ascii_case(name);
-        let month = MONTHS.iter().position(|month| is_it(month))?;
+        let month = MONTHS.iter().position(is_it)?;
         self.at += 3;
         i16::try_from(month + 1).ok()
     }
