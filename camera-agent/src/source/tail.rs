@@ -83,8 +83,14 @@ impl Tail {
     async fn reader(&self, feed: &Feed) -> Result<Reader, SourceError> {
         let stored = feed.camera().spool.place_of(&self.name()).await?;
         let log = self.config.path.clone();
-        if let Some(place) = stored.and_then(|place| serde_json::from_str(&place).ok()) {
-            return Ok(Reader::new(log, place));
+        match stored.map(|place| serde_json::from_str(&place)) {
+            Some(Ok(place)) => return Ok(Reader::new(log, place)),
+            Some(Err(e)) => tracing::error!(
+                camera = %feed.camera().id(),
+                "how far {} was read is not known any more, so it is begun as at the first start: {e}",
+                log.display()
+            ),
+            None => {}
         }
         let (first, from_start) = (log.clone(), self.config.from_start);
         let place = off_runtime(move || Reader::first_place(&first, from_start)).await;

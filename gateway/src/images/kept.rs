@@ -97,6 +97,8 @@ impl Kept {
             Picture::new(begun, room, done)
         });
         coming.insert(wanted, (Arc::downgrade(&picture), Instant::now()));
+        drop(coming);
+        picture.end_if_it_came_whole();
         picture
     }
 }

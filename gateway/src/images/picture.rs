@@ -90,9 +90,11 @@ impl Rest {
         }
         match self.bodies.next().await? {
             Next::Body(Body::Bytes(bytes)) if !bytes.is_empty() => {
-                self.left =
-                    self.left.checked_sub(bytes.len() as u64).ok_or_else(RelayError::other_content)?;
-                self.pieces = self.pieces.checked_sub(1).ok_or_else(RelayError::other_content)?;
+                let left = self.left.checked_sub(bytes.len() as u64);
+                let (Some(left), Some(pieces)) = (left, self.pieces.checked_sub(1)) else {
+                    return Err(RelayError::other_content());
+                };
+                (self.left, self.pieces) = (left, pieces);
                 Ok(Some(bytes))
             }
             Next::End(_) if self.left == 0 => Ok(None),
@@ -179,20 +181,32 @@ impl Picture {
     async fn fetch(self: &Arc<Self>, n: usize) {
         let mut rest = self.rest.lock().await;
         let Some(coming) = rest.as_mut().filter(|_| lock(&self.came).len() <= n) else { return };
-        let end = match coming.next().await {
+        match coming.next().await {
             Ok(Some(bytes)) => {
                 let bytes = coming.with_what_is_here(bytes);
                 lock(&self.came).push(bytes);
-                if coming.left > 0 {
-                    return;
-                }
-                // Nobody may ask for what comes behind the last byte. Mostly it is here, and then the camera need not be told to stop.
-                _ = coming.next().now_or_never();
-                Ok(())
+                self.end_if_whole(&mut rest);
             }
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
+            Ok(None) => self.end(&mut rest, Ok(())),
+            Err(error) => self.end(&mut rest, Err(error)),
+        }
+    }
+
+    /// Ends it if all of it came with its first piece: whoever has read that asks for nothing more.
+    pub(super) fn end_if_it_came_whole(self: &Arc<Self>) {
+        if let Ok(mut rest) = self.rest.try_lock() {
+            self.end_if_whole(&mut rest);
+        }
+    }
+
+    fn end_if_whole(self: &Arc<Self>, rest: &mut Option<Rest>) {
+        let Some(whole) = rest.as_mut().filter(|rest| rest.left == 0) else { return };
+        // Nobody may ask for what comes behind the last byte. Mostly it is here, and then the camera need not be told to stop.
+        _ = whole.next().now_or_never();
+        self.end(rest, Ok(()));
+    }
+
+    fn end(self: &Arc<Self>, rest: &mut Option<Rest>, end: Result<(), RelayError>) {
         *rest = None;
         let is_whole = end.is_ok();
         // Only who fetches sets it, and only once.

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use bytes::Bytes;
 use oriel_proto::{AgentFrame, Body, Trailer, decode, view::read_bytes};
 
 use super::{Answering, RelayError};
@@ -52,9 +53,9 @@ impl Bodies {
             return Ok(Next::End(trailer));
         }
         let piece = self.answering.next().await?;
-        // Nearly all of an answer that is long; not copied once more.
-        if let Some(bytes) = read_bytes(piece.frame()) {
-            return Ok(Next::Body(Body::Bytes(piece.frame().slice_ref(bytes))));
+        // Nearly all of an answer that is long.
+        if let Some(bytes) = bytes_of(piece.frame()) {
+            return Ok(Next::Body(Body::Bytes(bytes)));
         }
         let frame = decode(piece.frame()).map_err(|error| self.answering.unreadable(&piece, error))?;
         match frame {
@@ -72,6 +73,41 @@ impl Bodies {
                 })
             }
             _ => Err(RelayError::other_content()),
+        }
+    }
+}
+
+/// What a frame may have beside the bytes of a picture that are not copied out of it.
+const BESIDE: usize = 512;
+
+/// The bytes of a picture in a Part: those of the frame itself, unless it is much larger, for they may be kept for long.
+fn bytes_of(frame: &Bytes) -> Option<Bytes> {
+    let bytes = read_bytes(frame)?;
+    let is_lean = frame.len() <= bytes.len() + BESIDE;
+    Some(if is_lean { frame.slice_ref(bytes) } else { Bytes::copy_from_slice(bytes) })
+}
+
+#[cfg(test)]
+mod tests {
+    use oriel_proto::{RequestId, encode};
+
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_a_part_are_its_own_unless_they_would_keep_much_more() {
+        let picture = Bytes::from(vec![7; 5_000]);
+        let part = AgentFrame::Part { id: RequestId::new(), n: 1, body: Body::Bytes(picture.clone()) };
+        let lean = encode(&part).unwrap();
+        // A field that nobody knows, in a map of one field more.
+        let mut bulky = lean.clone();
+        let fields = bulky.iter().position(|byte| *byte == 0x83).unwrap();
+        bulky[fields] = 0x84;
+        bulky.extend([0xa1, b'x', 0xc5, 0x03, 0xe8]);
+        bulky.resize(bulky.len() + 1_000, 0);
+        for (frame, is_shared) in [(lean, true), (bulky, false)] {
+            let frame = Bytes::from(frame);
+            let bytes = bytes_of(&frame).unwrap();
+            assert_eq!((&bytes, frame.is_unique()), (&picture, !is_shared));
         }
     }
 }

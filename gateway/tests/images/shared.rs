@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use futures_util::future::join_all;
-use oriel_proto::{Call, GatewayFrame, call::ImageCall};
+use oriel_proto::{Body, Call, GatewayFrame, call::ImageCall};
 
 use super::{credit::Giver, one::get};
 use crate::common::*;
@@ -140,4 +140,22 @@ async fn when_the_last_reader_leaves_the_camera_is_told_to_stop() {
         }
     };
     assert_eq!(soon("the camera is told", cancelled).await, id);
+}
+
+#[tokio::test]
+async fn a_picture_in_more_pieces_than_it_may_have_is_never_whole() {
+    let gateway = TestGateway::start().await;
+    gateway.agent(&["porch"]).await.answering(|request| {
+        let jpeg = jpeg_of(9_000);
+        let (first, rest) = jpeg.split_at(8_192);
+        let mut bodies = vec![Body::Head(head(5, 9_000)), Body::Bytes(first.to_vec().into())];
+        bodies.extend(rest.chunks(90).map(|piece| Body::Bytes(piece.to_vec().into())));
+        let mut frames = parts(request.id, 0, bodies);
+        frames.push(done(request.id));
+        frames
+    });
+    for _ in 0..2 {
+        let got = get(&gateway, "/v1/cameras/porch/images/20231114221325.000", &[]).await;
+        assert!(got.body.is_err(), "{}", got.status);
+    }
 }

@@ -112,13 +112,20 @@ pub(super) fn find(log: &Path, place: &Place) -> io::Result<Option<Found>> {
 /// place's file is open, so that no other one can have its number.
 pub(super) fn rotated_after(log: &Path, place: &Place, is_held: bool) -> Option<Found> {
     for _ in 0..LISTINGS {
+        let mut is_renamed = false;
         for file in newer(log, place, is_held) {
             match open(&file.path) {
                 Ok(Some(found)) if inode(&found.about) == inode(&file.about) => return Some(found),
                 // It has another name by now.
-                Ok(_) => break,
+                Ok(_) => {
+                    is_renamed = true;
+                    break;
+                }
                 Err(e) => left_alone(&file.path, &e),
             }
+        }
+        if !is_renamed {
+            break;
         }
     }
     None
