@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Lines that a program writes while everything happens to its log.
-const LINES: usize = 4_000;
+const LINES: usize = 40_000;
 
 /// A gateway, and a device whose camera `log` reads a file.
 struct Place {
