@@ -142,7 +142,7 @@ fn a_web_server_whose_log_is_rotated_has_every_request_in_the_log_of_the_camera(
     let port = TcpListener::bind((ADDRESS, 0)).unwrap().local_addr().unwrap().port();
     let (pid, log) = (text(&place.path("nginx.pid")), text(&place.path("app.log")));
     let config = format!(
-        "daemon off;\nworker_processes 2;\npid {pid};\nerror_log stderr notice;\nevents {{}}\nhttp {{\n access_log {log};\n \
+        "daemon off;\nmaster_process off;\npid {pid};\nerror_log stderr notice;\nevents {{}}\nhttp {{\n access_log {log};\n \
          client_body_temp_path {t}/b; proxy_temp_path {t}/p; fastcgi_temp_path {t}/f; uwsgi_temp_path {t}/u; scgi_temp_path {t}/s;\n \
          server {{ listen {ADDRESS}:{port}; location / {{ return 204; }} }}\n}}\n",
         t = text(&place.device.path("logs"))
@@ -150,8 +150,8 @@ fn a_web_server_whose_log_is_rotated_has_every_request_in_the_log_of_the_camera(
     fs::write(place.path("nginx.conf"), config).unwrap();
     let mut command = Command::new("/usr/sbin/nginx");
     command.arg("-c").arg(place.path("nginx.conf")).args(["-e", "stderr"]);
-    let mut nginx = started(command, "nginx-light");
-    nginx.says("start worker process ");
+    let mut nginx = started(command, "nginx");
+    nginx.says("getrlimit");
     let mut agent = place.start();
     let ask = |from: usize, to: usize| {
         let mut command = Command::new("curl");
