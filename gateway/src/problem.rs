@@ -24,10 +24,6 @@ use crate::{
 /// When asking an offline camera again may help: an agent's usual backoff.
 const OFFLINE_RETRY: Duration = Duration::from_secs(5);
 
-/// What is said where no credential came, be it that a proxy took it away.
-const NO_CREDENTIAL: &str =
-    "no Authorization header came: give Authorization: Bearer <key>, which a proxy must pass on";
-
 /// What the log says of a request whose caller left before the answer.
 pub const CALLER_LEFT: u16 = 499;
 
@@ -41,6 +37,8 @@ pub struct Problem {
     camera: Option<CameraId>,
     retry_after: Option<Duration>,
     allow: Option<String>,
+    /// Of a 401: whether a credential came, and was wrong.
+    is_wrong: bool,
 }
 
 /// The body of a failure.
@@ -76,7 +74,8 @@ pub struct ProblemBody {
 impl Problem {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { status, code, title, detail, camera: None, retry_after: None, allow: None }
+        let (camera, retry_after, allow) = (None, None, None);
+        Self { status, code, title, detail, camera, retry_after, allow, is_wrong: true }
     }
 
     /// A parameter or body is wrong.
@@ -95,9 +94,11 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid credential is needed", detail)
     }
 
-    /// No credential came at all.
+    /// No credential came at all, be it that a proxy took it away.
     pub fn no_credential() -> Self {
-        Self::unauthorized(NO_CREDENTIAL)
+        let detail =
+            "no Authorization header came: give Authorization: Bearer <key>, which a proxy must pass on";
+        Self { is_wrong: false, ..Self::unauthorized(detail) }
     }
 
     /// The credential may not do this.
@@ -306,8 +307,7 @@ pub fn finish(response: &mut Response, request_id: &str) {
     }
     if problem.status == StatusCode::UNAUTHORIZED {
         // As RFC 6750 says it: an agent reads from it whether its token came at all.
-        let wrong = "Bearer error=\"invalid_token\"";
-        let challenge = if problem.detail == NO_CREDENTIAL { "Bearer" } else { wrong };
+        let challenge = if problem.is_wrong { "Bearer error=\"invalid_token\"" } else { "Bearer" };
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     if problem.status == StatusCode::UPGRADE_REQUIRED {

@@ -6,7 +6,6 @@
 mod deaf;
 
 use std::{
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -17,15 +16,15 @@ use std::{
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use oriel_gateway::{
     link::{
-        Budget, CallError, Close, Link, LinkFacts, Piece,
+        Budget, CallError, Close, Link, Piece,
         handshake::server_side,
         pump::{self, End},
     },
     metrics::LinkMetrics,
 };
 use oriel_proto::{
-    AgentFrame, AgentId, Answer, Body, Call, CameraId, Failure, FailureCode, GatewayFrame, InstanceId,
-    RequestId, SessionId, Timestamp, Trailer, decode, encode,
+    AgentFrame, Answer, Body, Call, CameraId, Failure, FailureCode, GatewayFrame, RequestId, Trailer, decode,
+    encode,
     frame::{Fail, Request},
     limits::{CALLS, FIRST_CREDIT},
 };
@@ -40,7 +39,7 @@ use tokio_tungstenite::{
 };
 use tokio_util::io::InspectWriter;
 
-use self::deaf::Deaf;
+use self::deaf::{Deaf, facts};
 
 const HEARTBEAT: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
@@ -65,18 +64,8 @@ impl Pair {
             let writes = Arc::clone(writes);
             move |_: &[u8]| _ = writes.fetch_add(1, Ordering::Relaxed)
         });
-        let facts = LinkFacts {
-            id: SessionId::new(),
-            agent: AgentId::new(),
-            instance: InstanceId::new(),
-            generation: 1,
-            features: Box::default(),
-            version: "0".into(),
-            peer: SocketAddr::from(([127, 0, 0, 1], 1)),
-            since: Timestamp::default(),
-        };
         let metrics = Arc::<LinkMetrics>::default();
-        let link = Link::new(facts, Budget::shared(16 << 20), Arc::clone(&metrics));
+        let link = Link::new(facts(), Budget::shared(16 << 20), Arc::clone(&metrics));
         let for_pump = link.clone();
         let socket = server_side(ours, &bytes::Bytes::new());
         let pump = tokio::spawn(pump::run(socket, for_pump, Deaf, HEARTBEAT));

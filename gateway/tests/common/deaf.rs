@@ -1,11 +1,27 @@
-//! An inbox for links of which only the answers matter.
+//! What a link needs of which only the answers matter: an inbox, and facts of an agent.
+
+use std::net::SocketAddr;
 
 use bytes::Bytes;
-use oriel_gateway::link::{Close, pump::Inbox};
+use oriel_gateway::link::{Close, LinkFacts, pump::Inbox};
 use oriel_proto::{
-    CameraId, ImageClass, Timestamp,
+    AgentId, CameraId, ImageClass, InstanceId, SessionId, Timestamp,
     frame::{Announce, Health},
 };
+
+/// Facts of an agent that nothing is known of.
+pub(crate) fn facts() -> LinkFacts {
+    LinkFacts {
+        id: SessionId::new(),
+        agent: AgentId::new(),
+        instance: InstanceId::new(),
+        generation: 1,
+        features: Box::default(),
+        version: "0".into(),
+        peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+        since: Timestamp::default(),
+    }
+}
 
 /// Takes what comes unasked, and forgets it.
 pub(crate) struct Deaf;

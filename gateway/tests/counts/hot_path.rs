@@ -9,7 +9,7 @@
 #[path = "../common/deaf.rs"]
 mod deaf;
 
-use std::{hint::black_box, net::SocketAddr, sync::Arc, time::Duration};
+use std::{hint::black_box, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gungraun::{
@@ -41,7 +41,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use self::deaf::Deaf;
+use self::deaf::{Deaf, facts};
 
 /// Events of an answer.
 const EVENTS: u64 = 20;
@@ -188,11 +188,7 @@ fn link() -> Link {
         id: SessionId::from(NAME),
         agent: AgentId::from(NAME),
         instance: InstanceId::from(NAME),
-        generation: 1,
-        features: Box::default(),
-        version: "0".into(),
-        peer: SocketAddr::from(([127, 0, 0, 1], 1)),
-        since: Timestamp::default(),
+        ..facts()
     };
     Link::new(facts, Budget::shared(16 << 20), Arc::<LinkMetrics>::default())
 }

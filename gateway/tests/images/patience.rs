@@ -1,11 +1,11 @@
 //! How long moving pictures are waited for, over a socket in memory and with a clock that is moved, not waited for.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use oriel_gateway::{
     images::{Images, Series},
     link::{
-        Budget, Link, LinkFacts,
+        Budget, Link,
         pair::{Ear, Voice, pair},
         pump,
     },
@@ -13,13 +13,14 @@ use oriel_gateway::{
     relay::Relay,
     store::CameraRecord,
 };
-use oriel_proto::{
-    AgentFrame, AgentId, CameraId, GatewayFrame, ImageClass, InstanceId, SessionId, Timestamp, encode,
-};
+use oriel_proto::{AgentFrame, CameraId, GatewayFrame, ImageClass, Timestamp, encode};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::{common::*, deaf::Deaf};
+use crate::{
+    common::*,
+    deaf::{Deaf, facts},
+};
 
 const HEARTBEAT: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -33,17 +34,7 @@ struct Device {
 
 fn porch() -> (Images, Series, Device) {
     let (registry, camera): (_, CameraId) = (Registry::default(), "porch".parse().unwrap());
-    let facts = LinkFacts {
-        id: SessionId::new(),
-        agent: AgentId::new(),
-        instance: InstanceId::new(),
-        generation: 1,
-        features: Box::default(),
-        version: "0".into(),
-        peer: SocketAddr::from(([127, 0, 0, 1], 1)),
-        since: Timestamp::default(),
-    };
-    let link = Link::new(facts, Budget::shared(16 << 20), Arc::default());
+    let link = Link::new(facts(), Budget::shared(16 << 20), Arc::default());
     let joined = registry.join(link.clone()).unwrap();
     joined.bind(camera.clone(), Offer::default(), Timestamp::default());
     let (near, voice, ear) = pair();

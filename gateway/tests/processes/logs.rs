@@ -187,14 +187,19 @@ fn a_web_server_whose_log_is_rotated_has_every_request_in_the_log_of_the_camera(
     assert!(data["logged_at"].as_str().is_some_and(|at| at.ends_with('Z')), "{data}");
 }
 
+/// Where an agent takes syslog.
+fn taken_at(agent: &mut Process) -> String {
+    let line = agent.says("syslog is taken at ");
+    line.split("taken at ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned()
+}
+
 #[test]
 fn what_logger_and_rsyslog_send_are_events_with_their_severity_and_names() {
     let gateway = Gateway::start();
     let device = Device::enrolled(&gateway, &["log"]);
     device.set_cameras(&[("log", "{ type = \"syslog\", listen = \"127.0.0.1:0\" }")]);
     let mut agent = device.start();
-    let line = agent.says("syslog is taken at ");
-    let address = line.split("taken at ").nth(1).unwrap().split_whitespace().next().unwrap();
+    let address = taken_at(&mut agent);
     let port = address.rsplit(':').next().unwrap();
     let http = gateway.http();
     http.until_status("log", "online");
@@ -242,8 +247,7 @@ fn strangers_that_send_nonsense_by_syslog_disturb_nobody() {
     let device = Device::enrolled(&gateway, &["log"]);
     device.set_cameras(&[("log", "{ type = \"syslog\", listen = \"127.0.0.1:0\" }")]);
     let mut agent = device.start();
-    let line = agent.says("syslog is taken at ");
-    let address = line.split("taken at ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let address = taken_at(&mut agent);
     gateway.http().until_status("log", "online");
     let sending: Vec<_> = (0..4_u8)
         .map(|n| {
