@@ -85,6 +85,8 @@ impl Syslog {
         loop {
             self.tell(feed);
             tokio::select! {
+                biased;
+                // What came first is written first: what is lost found no room behind it.
                 _ = received.recv_many(&mut group, AT_ONCE) => {}
                 () = intake.has_lost() => {}
                 () = beat::until(self.lost.map(|(at, _)| at + UNWELL)) => {}
