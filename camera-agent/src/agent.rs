@@ -19,6 +19,7 @@ use crate::{
     source,
     spool::{Clock, SpoolError, system_clock},
     state::{State, StateError},
+    status::Standing,
 };
 
 /// How long a stopping agent waits for its tasks.
@@ -47,14 +48,14 @@ pub enum AgentError {
 /// Runs an agent until `stop`: then it closes its connection and waits for its tasks, a few seconds at most. Errors come at the
 /// start alone; once running, it goes on whatever happens.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentError> {
-    run_then(config, stop, || ()).await
+    run_then(config, stop, |_| ()).await
 }
 
-/// Like [`run`]; calls `opened` once its folder and its cameras' logs are open.
+/// Like [`run`]; calls `opened` once its folder and its cameras' logs are open, with what tells where it stands.
 pub async fn run_then(
     config: Config,
     stop: CancellationToken,
-    opened: impl FnOnce() + Send,
+    opened: impl FnOnce(Standing) + Send,
 ) -> Result<(), AgentError> {
     // Another part of the program may have chosen a provider already, which is as good.
     let _ = ring::default_provider().install_default();
@@ -67,10 +68,10 @@ pub async fn run_then(
         done = opening => done?,
         () = stop.cancelled() => return Ok(()),
     };
-    opened();
     let stopping = stop.child_token();
     let mut dialer =
         Dialer::new(config.gateways, state, cameras.clone(), clock, bell_rx, since, stopping.clone())?;
+    opened(Standing::new(config.state, dialer.board(), cameras.clone()));
     let tasks = TaskTracker::new();
     for camera in cameras {
         tasks.spawn(source::run(camera, stopping.clone()));

@@ -3,7 +3,9 @@
 mod enroll;
 mod log;
 mod run;
+mod service;
 mod starter;
+mod status;
 
 use std::{io::Write as _, path::PathBuf};
 
@@ -49,6 +51,8 @@ enum Command {
         after_help = "The code comes from `oriel enroll` or the dashboard, and works once, for one hour."
     )]
     Enroll(Enroll),
+    /// Say whether the agent that runs on the state folder is connected, and exit with 1 when it is not.
+    Status(Status),
     /// Read the configuration, say what is wrong with it, and exit.
     CheckConfig(Files),
 }
@@ -119,6 +123,15 @@ struct Enroll {
     code: Code,
 }
 
+#[derive(Debug, Args)]
+struct Status {
+    #[command(flatten)]
+    files: Files,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 /// Logs to standard error, as the command line says.
 pub(crate) fn start_logging(line: &Line) -> Result<(), String> {
     log::start(&line.log, line.log_format)
@@ -129,6 +142,7 @@ pub(crate) async fn run(line: Line) -> Result<(), String> {
     match line.command {
         Command::Run(options) => run::run(options).await,
         Command::Enroll(options) => enroll::run(options).await,
+        Command::Status(options) => status::run(options).await,
         Command::CheckConfig(files) => run::check(&files),
     }
 }

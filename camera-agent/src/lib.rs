@@ -4,6 +4,7 @@
 //!
 //! - [`config`]: what the agent is told to do.
 //! - `agent`: the whole, from start to stop; `agent/dialer`: which gateway is dialled when.
+//! - `status`: where it stands, for who asks on the same machine.
 //! - `state`: the folder that keeps identity, dial count and tokens; `enroll`: how a one-time code becomes a token.
 //! - `connect`: address, TLS, token, until frames flow; `wire`: what a session sees of that.
 //! - `foreign`: what a gateway says, made fit for people.
@@ -37,6 +38,7 @@ mod session;
 mod source;
 mod spool;
 mod state;
+mod status;
 mod wire;
 
 pub use self::{
@@ -48,4 +50,5 @@ pub use self::{
     source::SourceError,
     spool::SpoolError,
     state::StateError,
+    status::{CameraStatus, Standing, Status, StatusError, status_of},
 };

@@ -17,7 +17,7 @@ use serde_json::Value;
 pub(crate) use error::ClientError;
 pub(crate) use live::FRAME_WITHIN;
 pub(crate) use messages::Message;
-pub(crate) use options::ClientOptions;
+pub(crate) use options::{ClientOptions, GatewayOptions};
 pub(crate) use page::MOST;
 pub(crate) use picture::{Listed, Picture, TakenAt};
 
@@ -35,12 +35,19 @@ const ANSWER_BYTES: usize = 8 << 20;
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
-    key: Secret,
+    /// None for one who asks as a stranger.
+    key: Option<Secret>,
 }
 
 impl Client {
     /// Makes a client; nothing is sent yet.
     pub(crate) fn new(options: &ClientOptions) -> Result<Self, ClientError> {
+        let stranger = Self::without_key(&options.gateway)?;
+        Ok(Self { key: Some(options.key.read()?), ..stranger })
+    }
+
+    /// Makes a client for what needs no key.
+    pub(crate) fn without_key(options: &GatewayOptions) -> Result<Self, ClientError> {
         let base = base_url(&options.url)?;
         let mut http = reqwest::Client::builder()
             .user_agent(concat!("oriel/", env!("CARGO_PKG_VERSION")))
@@ -58,7 +65,12 @@ impl Client {
             http = http.no_proxy();
         }
         let http = http.build().map_err(|why| ClientError::unreachable(&base, &why))?;
-        Ok(Self { http, base, key: options.key.read()? })
+        Ok(Self { http, base, key: None })
+    }
+
+    /// Whether the gateway welcomes new work, as `/readyz` tells it.
+    pub(crate) async fn readiness(&self) -> Result<Value, ClientError> {
+        self.send(self.http.get(self.url(&["readyz"])?)).await
     }
 
     /// Reads what is at `path`.
@@ -91,14 +103,23 @@ impl Client {
         self.send(self.request(Method::DELETE, path)?).await.map(drop)
     }
 
-    /// A request with the key; `path` is below `/v1`, each part escaped where a URL needs it.
+    /// A request with the key, if there is one; `path` is below `/v1`.
     fn request(&self, method: Method, path: &[&str]) -> Result<RequestBuilder, ClientError> {
+        let request = self.http.request(method, self.url(&[&["v1"], path].concat())?);
+        Ok(match &self.key {
+            Some(key) => request.bearer_auth(key.expose()),
+            None => request,
+        })
+    }
+
+    /// The address of a path, each part escaped where a URL needs it.
+    fn url(&self, path: &[&str]) -> Result<Url, ClientError> {
         let mut url = self.base.clone();
         match url.path_segments_mut() {
-            Ok(mut parts) => parts.pop_if_empty().push("v1").extend(path),
+            Ok(mut parts) => parts.pop_if_empty().extend(path),
             Err(()) => return Err(ClientError::url(self.base.as_str(), "not an http or https address")),
         };
-        Ok(self.http.request(method, url).bearer_auth(self.key.expose()))
+        Ok(url)
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Value, ClientError> {

@@ -19,8 +19,10 @@ mod open_files;
 mod output;
 mod progress;
 mod serve;
+mod service;
 mod settings;
 mod snapshot;
+mod status;
 mod stop;
 mod table;
 mod text;
@@ -69,6 +71,8 @@ pub(crate) enum Command {
     Snapshot(snapshot::Snapshot),
     /// Write a camera's pictures to files as they come
     Live(live::Live),
+    /// Ask whether a gateway is there and welcomes new work
+    Status(status::Status),
     /// Check the options of `serve` and show what holds
     CheckConfig(Box<Config>),
     /// Print the completions of a shell
@@ -90,6 +94,7 @@ impl Command {
             Self::Images(images) => images.run().await,
             Self::Snapshot(snapshot) => snapshot.run().await,
             Self::Live(live) => live.run().await,
+            Self::Status(status) => status.run().await,
             Self::CheckConfig(config) => check_config::run(&config),
             Self::Completions(completions) => completions.run(),
         }

@@ -26,6 +26,7 @@ use crate::{
     session::{self, Ended, Phase, Setup},
     spool::Clock,
     state::State,
+    status::Board,
 };
 
 /// The code that says: a newer connection of this instance took over.
@@ -38,6 +39,7 @@ pub(super) struct Dialer {
     turn: usize,
     /// Connections that another one has replaced, until they have ended.
     leaving: JoinSet<(usize, Ended)>,
+    board: Board,
     state: State,
     cameras: Vec<Camera>,
     clock: Clock,
@@ -58,7 +60,13 @@ impl Dialer {
     ) -> Result<Self, AgentError> {
         let gateways = gateways.into_iter().map(|config| Gateway::new(config, &state, since));
         let gateways = gateways.collect::<Result<_, AgentError>>()?;
-        Ok(Self { gateways, turn: 0, leaving: JoinSet::new(), state, cameras, clock, bell, since, stop })
+        let (leaving, board) = (JoinSet::new(), Board::new(since));
+        Ok(Self { gateways, turn: 0, leaving, board, state, cameras, clock, bell, since, stop })
+    }
+
+    /// Where it notes whether it is connected.
+    pub(super) fn board(&self) -> Board {
+        self.board.clone()
     }
 
     /// Dials until `stop`, then waits until every connection has ended.
@@ -72,6 +80,7 @@ impl Dialer {
             }
             if let Some(running) = self.open(index, stop.cancelled()).await {
                 self.keep(running).await;
+                self.board.ended();
             }
         }
         while self.leaving.join_next().await.is_some() {}
@@ -91,6 +100,7 @@ impl Dialer {
     /// Serves a connection to its end, or that of the one that replaces it, and so on.
     async fn keep(&mut self, mut running: Running) {
         loop {
+            self.board.serves(&self.gateways[running.index].config.url, running.phase());
             let draining = running.reaches(Phase::Draining);
             tokio::select! {
                 ended = running.ended() => return self.note(running.index, ended).await,
@@ -212,6 +222,7 @@ impl Dialer {
             self.prefer_others(index);
         }
         let url = &self.gateways[index].config.url;
+        self.board.failed(url, &ended.why);
         tracing::warn!(gateway = %url, wait_s = wait.as_secs_f32(), "not connected: {}", ended.why);
     }
 

@@ -58,6 +58,11 @@ impl Running {
         async move { while now.changed().await.is_ok() {} }
     }
 
+    /// How far it has come; closed once it has ended.
+    pub(super) fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.clone()
+    }
+
     /// Whether its end was told.
     pub(super) const fn is_over(&self) -> bool {
         self.task.is_none()

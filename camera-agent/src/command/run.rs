@@ -1,13 +1,14 @@
 //! `camera-agent run` and `check-config`.
 
 use camera_agent::{
-    Config,
+    Config, Standing,
     config::{CameraConfig, ConfigError, GatewayConfig},
 };
+use sd_notify::NotifyState;
 use tokio::signal;
 use tokio_util::sync::CancellationToken;
 
-use super::{Code, Files, Run, say};
+use super::{Code, Files, Run, say, service};
 
 /// Runs the agent until SIGINT or SIGTERM; a second one does not wait for anything.
 pub(super) async fn run(options: Run) -> Result<(), String> {
@@ -16,12 +17,14 @@ pub(super) async fn run(options: Run) -> Result<(), String> {
     let stopped = async {
         stop_asked().await;
         tracing::info!("stopping; once more ends at once");
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        service::tell(NotifyState::Stopping);
         stop.cancel();
         stop_asked().await;
     };
-    // Outside systemd there is nobody to tell.
-    let opened = || drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
+    let opened = |standing: Standing| {
+        tokio::spawn(standing.tell(stop.clone()));
+        service::started();
+    };
     tokio::select! {
         ended = camera_agent::run_then(config, stop.clone(), opened) => ended.map_err(|e| e.to_string()),
         () = stopped => Ok(()),

@@ -8,15 +8,23 @@ use oriel_proto::Secret;
 
 use super::ClientError;
 
-/// The options that every command which asks a gateway has.
+/// The options that every command which asks a gateway with a key has.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Gateway")]
 pub(crate) struct ClientOptions {
+    #[command(flatten)]
+    pub(crate) gateway: GatewayOptions,
+    #[command(flatten)]
+    pub(super) key: KeyOptions,
+}
+
+/// Where the gateway is, and how it is talked to.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Gateway")]
+pub(crate) struct GatewayOptions {
     /// Address of the gateway
     #[arg(long, env = "ORIEL_URL", value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub(super) url: String,
-    #[command(flatten)]
-    pub(super) key: KeyOptions,
     /// PEM file with the only authorities whose certificates are accepted [default: the platform's]
     #[arg(long, env = "ORIEL_CA", value_name = "FILE")]
     pub(super) ca: Option<PathBuf>,
@@ -28,12 +36,14 @@ pub(crate) struct ClientOptions {
 impl ClientOptions {
     /// The same, but that the next byte is waited for at least this long.
     pub(crate) fn waiting(&self, least: Duration) -> Self {
-        Self { timeout: self.timeout.max(least), ..self.clone() }
+        let mut longer = self.clone();
+        longer.gateway.timeout = longer.gateway.timeout.max(least);
+        longer
     }
 
     /// How long a camera may take, as a parameter of a question.
     pub(crate) fn patience(&self) -> (&'static str, String) {
-        ("timeout", format!("{}ms", self.timeout.as_millis()))
+        ("timeout", format!("{}ms", self.gateway.timeout.as_millis()))
     }
 }
 

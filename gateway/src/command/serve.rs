@@ -9,7 +9,7 @@ use oriel_gateway::{
 use oriel_proto::Secret;
 use sd_notify::NotifyState;
 
-use super::{Failure, open_files, output::print_line, stop};
+use super::{Failure, open_files, output::print_line, service, stop};
 
 /// Runs the gateway.
 pub(super) async fn run(config: Config) -> Result<(), Failure> {
@@ -27,12 +27,12 @@ pub(super) async fn run(config: Config) -> Result<(), Failure> {
     }
     tracing::info!(url, data = %config.data.display(), "serving");
     open_files::tell_missing(&config.limits);
-    notify(NotifyState::Ready);
+    service::started();
     let stopping = stop.clone();
     let said = async {
         stopping.cancelled().await;
         tracing::info!("stopping");
-        notify(NotifyState::Stopping);
+        service::tell(NotifyState::Stopping);
     };
     tokio::join!(gateway.serve(listeners, stop), said);
     Ok(())
@@ -43,11 +43,4 @@ pub(super) async fn admin_key(access: &Access, name: &str) -> Result<Secret, Fai
     let scope = Scope { all: true, cameras: Vec::new(), tags: Vec::new() };
     let key = NewKey { name: name.to_owned(), role: Role::Admin, scope, expires_at: None };
     Ok(access.add_key(key).await?.1)
-}
-
-/// Tells the service manager, where there is one.
-fn notify(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::debug!(%error, "service manager not told");
-    }
 }

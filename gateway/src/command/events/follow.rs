@@ -32,7 +32,7 @@ struct Progress {
 impl Events {
     /// Writes each event as it comes, until a signal or `--limit` ends it.
     pub(super) async fn follow(mut self) -> Result<(), Failure> {
-        self.client.timeout = self.client.timeout.max(SILENCE);
+        self.client = self.client.waiting(SILENCE);
         let client = Client::new(&self.client)?;
         let stop = stop::on_signal().map_err(Failure::Runtime)?;
         stop.run_until_cancelled(self.follow_on(&client)).await.unwrap_or(Ok(()))
