@@ -11,7 +11,7 @@ FROM debian:bookworm-slim
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 # The number is that of the gateway's user, so that a code that its command line has written can be read. A new volume takes over
 # who owns the folder that it is mounted on.
-RUN useradd --system --uid 10001 --home-dir /var/lib/camera-agent --shell /usr/sbin/nologin camera-agent \
+RUN useradd --uid 10001 --no-create-home --home-dir /var/lib/camera-agent --shell /usr/sbin/nologin camera-agent \
     && install -d -o camera-agent -g camera-agent -m 700 /var/lib/camera-agent
 COPY --from=build /usr/bin/camera-agent /usr/bin/camera-agent
 USER camera-agent

@@ -12,7 +12,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 # A new volume takes over who owns the folder that it is mounted on.
-RUN useradd --system --uid 10001 --home-dir /var/lib/oriel --shell /usr/sbin/nologin oriel \
+RUN useradd --uid 10001 --no-create-home --home-dir /var/lib/oriel --shell /usr/sbin/nologin oriel \
     && install -d -o oriel -g oriel -m 700 /var/lib/oriel /var/lib/oriel-codes
 COPY --from=build /usr/bin/oriel /usr/bin/oriel
 USER oriel

@@ -136,7 +136,8 @@ impl Device {
         self.folder.path().join(name)
     }
 
-    fn agent(&self, args: &[&str]) -> Command {
+    /// A run of the agent in its folder.
+    pub(crate) fn agent(&self, args: &[&str]) -> Command {
         let mut command = Command::new(camera_agent());
         command.args(args).current_dir(self.folder.path());
         command
@@ -164,9 +165,11 @@ fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy_folder(&entry.path(), &target),
-            false => drop(fs::copy(entry.path(), target).unwrap()),
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else if kind.is_file() {
+            fs::copy(entry.path(), target).unwrap();
         }
     }
 }

@@ -24,6 +24,7 @@ mod process;
 mod proxies;
 mod python_agent;
 mod refusals;
+mod service;
 mod signals;
 mod spools;
 mod tls;
