@@ -1,3 +1,5 @@
+//! What an agent tells of where it stands.
+
 use super::*;
 
 fn gateway() -> Url {
