@@ -1,6 +1,7 @@
 //! The command line: its commands, one file each, and what they share.
 
 mod agents;
+mod backup;
 mod cameras;
 mod check_config;
 mod comeback;
@@ -73,6 +74,8 @@ pub(crate) enum Command {
     Live(live::Live),
     /// Ask whether a gateway is there and welcomes new work
     Status(status::Status),
+    /// Copy a gateway's database to a file, while the gateway runs
+    Backup(backup::Backup),
     /// Check the options of `serve` and show what holds
     CheckConfig(Box<Config>),
     /// Print the completions of a shell
@@ -95,6 +98,7 @@ impl Command {
             Self::Snapshot(snapshot) => snapshot.run().await,
             Self::Live(live) => live.run().await,
             Self::Status(status) => status.run().await,
+            Self::Backup(backup) => backup.run().await,
             Self::CheckConfig(config) => check_config::run(&config),
             Self::Completions(completions) => completions.run(),
         }

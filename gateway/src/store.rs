@@ -7,6 +7,7 @@
 mod agent;
 mod camera;
 mod camera_claim;
+mod copy;
 mod enrollment;
 mod error;
 mod hash;
@@ -33,6 +34,7 @@ pub use self::{
     agent::{AgentMatch, AgentRecord, UsedToken},
     camera::{CameraPatch, CameraRecord, NewCamera},
     camera_claim::BindOutcome,
+    copy::{Copied, CopyError, Interrupt, Original},
     enrollment::{EnrollmentRecord, TradeOutcome},
     error::StoreError,
     hash::TokenHash,

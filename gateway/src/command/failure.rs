@@ -3,7 +3,7 @@
 use std::{io, io::Write, process::ExitCode};
 
 use clap::error::ErrorKind;
-use oriel_gateway::{StartError, access::AccessError, config::ConfigError};
+use oriel_gateway::{StartError, access::AccessError, config::ConfigError, store::CopyError};
 
 use super::text::visible;
 use crate::client::ClientError;
@@ -26,6 +26,9 @@ pub(crate) enum Failure {
     /// The data folder did not do it.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// The database was not copied.
+    #[error("there is no backup: {0}")]
+    Backup(CopyError),
     /// The gateway cannot start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -101,9 +104,12 @@ impl Failure {
             | Self::Access(AccessError::Invalid(_)) => USAGE,
             Self::Client(error) => client_code(error),
             Self::Incomplete { code, .. } => *code,
-            Self::Access(_) | Self::Start(_) | Self::Output(_) | Self::File { .. } | Self::Runtime(_) => {
-                OTHER
-            }
+            Self::Access(_)
+            | Self::Backup(_)
+            | Self::Start(_)
+            | Self::Output(_)
+            | Self::File { .. }
+            | Self::Runtime(_) => OTHER,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Files of pictures: whole under their own names, whatever interrupts us.
+//! Files of pictures, and backups: whole under their own names, whatever interrupts us.
 
 use std::{
     fs::{self, File, Permissions, TryLockError},
@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use oriel_proto::{CameraId, jpeg, limits::IMAGE_TRAILING_BYTES};
+use tempfile::NamedTempFile;
 use tokio::{task::spawn_blocking, time::sleep};
 
 use super::Failure;
@@ -17,8 +18,15 @@ use crate::client::{Listed, TakenAt};
 
 /// What the name of a file begins and ends with that is being written.
 const TEMPORARY: (&str, &str) = (".oriel-", ".part");
+/// What SQLite puts behind the name of a database that it writes.
+const JOURNAL: &str = "-journal";
 /// How many letters and digits stand between them.
 const CHANCE: usize = 6;
+
+/// What a file has that any program makes: as much as the user's mask lets others have.
+const COMMON: u32 = 0o666;
+/// What a file has that is nobody else's business.
+const PRIVATE: u32 = 0o600;
 
 /// What a picture ends with, and little stands behind it.
 const END: [u8; 2] = [0xff, 0xd9];
@@ -27,7 +35,7 @@ const END: [u8; 2] = [0xff, 0xd9];
 const LOCK_TRIES: usize = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// A folder that pictures are written to.
+/// A folder that pictures or backups are written to.
 ///
 /// Everybody who writes there holds it shared. Who is there alone removes what killed runs have left.
 #[derive(Debug)]
@@ -92,6 +100,22 @@ impl Folder {
         }
     }
 
+    /// An empty file that only its owner can read; it is gone when this is dropped before it has a name.
+    pub(super) fn begin(&self) -> Result<NamedTempFile, Failure> {
+        temporary(&self.path, PRIVATE).map_err(|why| failed(&self.path, why))
+    }
+
+    /// Gives a file that is on the disk a name that nothing here has, and has the name on the disk too.
+    pub(super) fn settle(&self, file: NamedTempFile, name: impl AsRef<Path>) -> Result<(), Failure> {
+        let path = self.path.join(name);
+        file.persist_noclobber(&path).map_err(|why| failed(&path, why.error))?;
+        match File::open(&self.path).and_then(|folder| folder.sync_all()) {
+            // File systems of other machines often cannot.
+            Err(why) if why.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            synced => synced.map_err(|why| failed(&path, why)),
+        }
+    }
+
     /// Those of these pictures of a camera that are not here, or not whole.
     pub(super) async fn lacks(&self, camera: CameraId, listed: Vec<Listed>) -> Result<Vec<Listed>, Failure> {
         let folder = self.path.clone();
@@ -124,19 +148,23 @@ fn is_whole(path: &Path, bytes: u64) -> bool {
 }
 
 fn write(folder: &Path, path: &Path, jpeg: &[u8], is_durable: bool) -> io::Result<()> {
-    let mut file = tempfile::Builder::new()
-        .prefix(TEMPORARY.0)
-        .suffix(TEMPORARY.1)
-        .rand_bytes(CHANCE)
-        // What a file has that any program makes: as much as the user's mask lets others have.
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)?;
+    let mut file = temporary(folder, COMMON)?;
     file.write_all(jpeg)?;
     if is_durable {
         file.as_file().sync_all()?;
     }
     file.persist(path)?;
     Ok(())
+}
+
+/// A file under a temporary name.
+fn temporary(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(TEMPORARY.0)
+        .suffix(TEMPORARY.1)
+        .rand_bytes(CHANCE)
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)
 }
 
 /// Removes the files that a killed run was writing.
@@ -151,6 +179,7 @@ fn sweep(folder: &Path) -> io::Result<()> {
 }
 
 fn is_temporary(name: &str) -> bool {
+    let name = name.strip_suffix(JOURNAL).unwrap_or(name);
     let chance = name.strip_prefix(TEMPORARY.0).and_then(|rest| rest.strip_suffix(TEMPORARY.1));
     chance.is_some_and(|chance| {
         chance.len() == CHANCE && chance.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -210,9 +239,11 @@ mod tests {
     #[tokio::test]
     async fn what_a_killed_run_left_is_removed_by_who_comes_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let others = [".oriel-abc.part", ".oriel-abcde/.part", ".oriel-abc-ef.part", "oriel-abcdef.part"];
+        let others =
+            [".oriel-abc.part", ".oriel-abcde/.part", ".oriel-abc-ef.part", "oriel-abcdef.part-journal"];
         let others = others.map(|name| name.replace('/', "_"));
-        for name in others.iter().map(String::as_str).chain([".oriel-aB3dEf.part"]) {
+        let left = [".oriel-aB3dEf.part", ".oriel-aB3dEf.part-journal"];
+        for name in others.iter().map(String::as_str).chain(left) {
             fs::write(folder.path().join(name), "").unwrap();
         }
         fs::create_dir(folder.path().join(".oriel-folder.part")).unwrap();

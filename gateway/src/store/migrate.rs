@@ -28,6 +28,11 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(transaction.commit()?)
 }
 
+/// Whether a program has made its tables here; refuses a database that is newer than this one.
+pub(super) fn has_begun(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(missing(connection)?.len() < MIGRATIONS.len())
+}
+
 /// The migrations that this database has not seen.
 fn missing(connection: &Connection) -> Result<&'static [&'static str], StoreError> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

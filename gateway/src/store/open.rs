@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::{FILE_NAME, StoreError};
 
 /// How long a statement waits for another process's transaction: far longer than any of ours takes.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// Statements that a connection keeps compiled: more than this module has.
 const STATEMENTS: usize = 64;

@@ -3,6 +3,7 @@
 mod arrivals;
 mod cameras;
 mod claims;
+mod copying;
 mod logs;
 mod opening;
 mod posted;

@@ -130,6 +130,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 #[test]
 fn every_shell_gets_completions() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
-        assert!(oriel(&["completions", shell]).out.contains("check-config"), "{shell}");
+        let script = oriel(&["completions", shell]).out;
+        assert!(script.contains("check-config") && script.contains("backup"), "{shell}");
     }
 }

@@ -1,7 +1,11 @@
 //! A gateway that runs as its own process, with a data folder that outlives it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs, mem,
+    path::{Path, PathBuf},
+};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
@@ -60,6 +64,19 @@ impl Gateway {
         assert_eq!(url(&mut self.process), self.url);
     }
 
+    /// Starts it anew, at the same address, from a backup and in another folder; what ran before must be gone. Gives the gateway
+    /// that the folder of before is still good for, at another address.
+    pub(crate) fn restore(&mut self, backup: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("data")).unwrap();
+        fs::copy(backup, folder.path().join("data/oriel.db")).unwrap();
+        let before = mem::replace(&mut self.folder, folder);
+        self.restart();
+        let (key, ca, options) = (self.key.clone(), self.ca.clone(), self.options.clone());
+        let mut process = serve(before.path(), LISTEN, &options);
+        Self { url: url(&mut process), process, folder: before, key, ca, options }
+    }
+
     /// Its data folder.
     pub(crate) fn data(&self) -> String {
         text(&self.folder.path().join("data"))
@@ -89,13 +106,18 @@ impl Gateway {
     /// The ids of a camera's whole log, oldest first, as the command line gives them.
     #[track_caller]
     pub(crate) fn log(&self, camera: &str) -> Vec<String> {
-        let ran = self.oriel(&[
-            "events", camera, "--source", "camera", "--order", "asc", "--limit", "100000", "--json",
-        ]);
-        let list: serde_json::Value = serde_json::from_str(&ran.fine()).unwrap();
+        let list = self.events(camera, "camera");
         assert_eq!(list["complete"], true);
         let ids = list["events"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().into());
         ids.collect()
+    }
+
+    /// All events of a camera that `store` or `camera` has, oldest first, as the command line gives them.
+    #[track_caller]
+    pub(crate) fn events(&self, camera: &str, source: &str) -> Value {
+        let ran = self
+            .oriel(&["events", camera, "--source", source, "--order", "asc", "--limit", "100000", "--json"]);
+        serde_json::from_str(&ran.fine()).unwrap()
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what these helpers cannot do fails the test")]
 
 mod authority;
+mod backup;
 mod cameras;
 mod clones;
 mod codes;
