@@ -1,7 +1,8 @@
 //! A copy of the database as it is in one moment, also while a gateway writes to it.
 //!
 //! It is read and never written. A long reader stops nobody; only the write-ahead log (`oriel.db-wal`) cannot begin anew
-//! meanwhile, so it grows by what is written until the copy is done.
+//! meanwhile, so it grows by what is written until the copy is done. In the folder of a stopped gateway an empty log is left, which
+//! belongs to the owner of the database and is in nobody's way.
 
 use std::{
     fmt,
