@@ -18,10 +18,10 @@ use crate::client::{Listed, TakenAt};
 
 /// What the name of a file begins and ends with that is being written.
 const TEMPORARY: (&str, &str) = (".oriel-", ".part");
-/// What SQLite puts behind the name of a database that it writes.
-const JOURNAL: &str = "-journal";
 /// How many letters and digits stand between them.
 const CHANCE: usize = 6;
+/// What SQLite puts behind the name of a database that it writes.
+const JOURNAL: &str = "-journal";
 
 /// What a file has that any program makes: as much as the user's mask lets others have.
 const COMMON: u32 = 0o666;
