@@ -13,6 +13,7 @@ use oriel_proto::{
 };
 
 use super::scan::Stamp;
+use crate::foreign::tame;
 
 /// What a file is.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub(super) fn look(path: &Path) -> Look {
         // A link is as good as nothing.
         Ok(about) if !about.is_symlink() => Look::Foreign(e.to_string(), Stamp::of(&about)),
         _ => {
-            tracing::debug!("{} is gone: {e}", path.display());
+            tracing::debug!("{} is gone: {e}", tame(&path.display().to_string()));
             Look::Gone
         }
     })
@@ -90,4 +91,18 @@ fn open(path: &Path) -> io::Result<File> {
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
     }
     options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::tests::stand::logged;
+
+    #[test]
+    fn the_name_of_a_file_that_is_gone_is_one_line_of_the_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = logged(|| drop(look(&dir.path().join("a\nnonsense\u{202e}.jpg"))));
+        assert!(said.lines().count() == 1 && said.contains("nonsense"), "{said}");
+        assert!(!said.contains('\u{202e}'), "{said}");
+    }
 }

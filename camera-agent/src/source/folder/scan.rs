@@ -7,6 +7,8 @@ use std::{
     time::SystemTime,
 };
 
+use crate::foreign::tame;
+
 /// How much is looked at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Most {
@@ -82,7 +84,7 @@ pub(super) fn scan(root: &Path, depth: u8, most: Most) -> io::Result<Scan> {
             Ok(entries) => entries,
             Err(e) if folder == root => return Err(e),
             Err(e) => {
-                tracing::debug!("{} is passed over: {e}", folder.display());
+                tracing::debug!("{} is passed over: {e}", tame(&folder.display().to_string()));
                 continue;
             }
         };

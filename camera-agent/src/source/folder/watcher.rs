@@ -12,7 +12,7 @@ use notify::{
 };
 use tokio::sync::{Notify, mpsc};
 
-use crate::disk::off_runtime;
+use crate::{disk::off_runtime, foreign::tame};
 
 /// Files that may wait to be taken; with more, the folder is looked through instead.
 const WAITING: usize = 1_024;
@@ -56,7 +56,9 @@ impl Watcher {
             folders.iter().try_for_each(|folder| system.watch(folder, RecursiveMode::NonRecursive))
         });
         let watched = watched.await.is_some_and(|watched| {
-            watched.inspect_err(|e| tracing::debug!("a folder is not watched: {e}")).is_ok()
+            watched
+                .inspect_err(|e| tracing::debug!("a folder is not watched: {}", tame(&e.to_string())))
+                .is_ok()
         });
         self.tells = watched && TELLS;
     }

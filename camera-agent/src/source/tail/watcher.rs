@@ -8,7 +8,7 @@ use std::{
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 
-use crate::disk::off_runtime;
+use crate::{disk::off_runtime, foreign::tame};
 
 /// Watches the folder of a log.
 #[derive(Debug)]
@@ -47,7 +47,9 @@ impl Watcher {
             system.watch(&folder, RecursiveMode::NonRecursive)
         });
         watched.await.is_some_and(|watched| {
-            watched.inspect_err(|e| tracing::debug!("a log's folder is not watched: {e}")).is_ok()
+            watched
+                .inspect_err(|e| tracing::debug!("a log's folder is not watched: {}", tame(&e.to_string())))
+                .is_ok()
         })
     }
 

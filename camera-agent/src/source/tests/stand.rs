@@ -29,6 +29,15 @@ pub(in crate::source) async fn soon<T>(event: impl Future<Output = T>) -> T {
     timeout(PATIENCE, event).await.unwrap()
 }
 
+/// What the program's log says while `work` is done.
+pub(in crate::source) fn logged(work: impl FnOnce()) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(dir.path().join("log")).unwrap();
+    let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(Arc::new(file));
+    tracing::subscriber::with_default(lines.finish(), work);
+    std::fs::read_to_string(dir.path().join("log")).unwrap()
+}
+
 /// Noon of some day, for ever.
 pub(in crate::source) fn at_noon() -> Clock {
     Arc::new(|| Timestamp::from_millis(1_767_268_800_000))
