@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::place::{Place, changed, inode};
+use crate::foreign::tame;
 
 /// The most files of a folder that are looked at.
 const MOST_FILES: usize = 10_000;
@@ -79,23 +80,17 @@ pub(super) fn open(path: &Path) -> io::Result<Option<Found>> {
 
 /// The file that holds what stands before a place: the same file under whatever name, or else a copy of it.
 pub(super) fn find(log: &Path, place: &Place) -> io::Result<Option<Found>> {
-    let present = open(log)?;
-    if let Some(found) = present
-        && is_same(&found, place)?
-    {
-        return Ok(Some(found));
+    let (present, beside) = (open(log)?, beside(log));
+    let present = present.filter(|found| has_number(&found.about, place));
+    if place.offset == 0 {
+        // Of a copy nothing was read either, and it is older than what the log holds by now.
+        let older = renamed(&beside, place).next().or_else(|| rotated_after(log, place, false));
+        return Ok(older.or(present));
     }
-    let beside = beside(log);
-    let is_same_file = |file: &&Beside| inode(&file.about) == place.inode;
-    for file in beside.iter().filter(is_same_file) {
-        if let Some(found) = open_other(&file.path)
-            && is_same(&found, place)?
-        {
+    for found in present.into_iter().chain(renamed(&beside, place)) {
+        if place.is_in(&found.file)? {
             return Ok(Some(found));
         }
-    }
-    if place.offset == 0 {
-        return Ok(None);
     }
     let copies = beside.iter().filter(|file| file.suffix.is_some()).map(|file| file.path.as_path());
     for path in [log].into_iter().chain(copies) {
@@ -103,6 +98,18 @@ pub(super) fn find(log: &Path, place: &Place) -> io::Result<Option<Found>> {
             && place.is_in(&found.file)?
         {
             return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// The file that a place was in when that has lost its end, as by a power cut, and up to where it is still what was read.
+pub(super) fn shortened(log: &Path, place: &Place) -> io::Result<Option<(Found, u64)>> {
+    let (present, beside) = (open(log)?, beside(log));
+    let present = present.filter(|found| has_number(&found.about, place));
+    for found in present.into_iter().chain(renamed(&beside, place)) {
+        if let Some(left) = place.left_in(&found.file)? {
+            return Ok(Some((found, left)));
         }
     }
     Ok(None)
@@ -134,7 +141,7 @@ pub(super) fn rotated_after(log: &Path, place: &Place, is_held: bool) -> Option<
 /// The files that were rotated after the one that a place is in, oldest first.
 fn newer(log: &Path, place: &Place, is_held: bool) -> Vec<Beside> {
     let mut newer = beside(log);
-    let own = newer.iter().position(|file| is_held && inode(&file.about) == place.inode);
+    let own = newer.iter().position(|file| is_held && has_number(&file.about, place));
     match own.map(|own| newer.swap_remove(own).suffix) {
         Some(own) => {
             let is_after = |suffix: &Suffix| own.as_ref().is_some_and(|own| suffix.is_after(own));
@@ -148,8 +155,13 @@ fn newer(log: &Path, place: &Place, is_held: bool) -> Vec<Beside> {
     newer
 }
 
-fn is_same(found: &Found, place: &Place) -> io::Result<bool> {
-    Ok(inode(&found.about) == place.inode && place.is_in(&found.file)?)
+/// The files beside the log that have the number of a place's.
+fn renamed<'a>(beside: &'a [Beside], place: &'a Place) -> impl Iterator<Item = Found> + 'a {
+    beside.iter().filter(|file| has_number(&file.about, place)).filter_map(|file| open_other(&file.path))
+}
+
+fn has_number(about: &Metadata, place: &Place) -> bool {
+    inode(about) == place.inode
 }
 
 /// A file that may be gone, or none of ours.
@@ -158,7 +170,8 @@ fn open_other(path: &Path) -> Option<Found> {
 }
 
 fn left_alone(path: &Path, why: &io::Error) {
-    tracing::debug!(path = %path.display(), "a rotated file is left alone: {why}");
+    let file = tame(&path.display().to_string());
+    tracing::debug!("{file}, a rotated file, is left alone: {why}");
 }
 
 fn beside(log: &Path) -> Vec<Beside> {
@@ -183,6 +196,7 @@ pub(super) fn folder(log: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::tests::stand::logged;
 
     fn suffix(name: &str) -> Option<Suffix> {
         Suffix::of(OsStr::new(name), OsStr::new("app.log"))
@@ -198,6 +212,16 @@ mod tests {
         {
             assert_eq!(suffix(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn the_name_of_a_file_that_is_left_alone_is_one_line_of_the_log() {
+        let said =
+            logged(|| left_alone(Path::new("app.log.1\nnonsense\u{202e}"), &io::ErrorKind::NotFound.into()));
+        assert!(
+            said.lines().count() == 1 && said.contains("nonsense") && !said.contains('\u{202e}'),
+            "{said}"
+        );
     }
 
     #[test]

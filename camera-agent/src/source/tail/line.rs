@@ -16,8 +16,11 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// The line of `bytes` bytes that begins with `head`; none when it is empty.
+    /// The line of `bytes` bytes that begins with `head`; none when it is empty. Zeros before it are no part of it: a file has a
+    /// hole there that was emptied under a program that does not append.
     pub(super) fn new(head: &[u8], bytes: u64) -> Option<Self> {
+        let zeros = zeros(head);
+        let (head, bytes) = (&head[zeros..], bytes - zeros as u64);
         let head = &head[..head.len().min(HEAD_BYTES)];
         let behind = bytes.saturating_sub(head.len() as u64);
         let mut text = String::from_utf8_lossy(head).into_owned();
@@ -50,6 +53,11 @@ impl Line {
     }
 }
 
+/// How many zeros bytes begin with.
+pub(super) fn zeros(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| **byte == 0).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,7 +70,8 @@ mod tests {
     fn a_line_is_text_without_its_end() {
         assert_eq!(line(b"up\r"), Some(("up".into(), 0)));
         assert_eq!(line(b" zu sp\xe4t"), Some((" zu sp\u{fffd}t".into(), 0)));
-        for empty in [&b""[..], b"\r", b" \t"] {
+        assert_eq!(line(b"\0\0up"), Some(("up".into(), 0)));
+        for empty in [&b""[..], b"\r", b" \t", b"\0\0"] {
             assert_eq!(line(empty), None);
         }
     }
@@ -71,6 +80,11 @@ mod tests {
     fn a_long_line_is_cut_at_a_character_and_says_how_much_is_missing() {
         let (text, cut) = line("ä".repeat(3_000).as_bytes()).unwrap();
         assert_eq!((text.len(), cut), (DESCRIPTION_BYTES, 4_000));
+        let behind_zeros = [&[0; HEAD_BYTES], [b'x'; 3_000].as_slice()].concat();
+        assert_eq!(
+            line(&behind_zeros).map(|(text, cut)| (text.len(), cut)),
+            Some((DESCRIPTION_BYTES, 1_000))
+        );
         let longer = Line::new(&[b'x'; HEAD_BYTES], 1 << 40).unwrap();
         assert_eq!((longer.text.len(), longer.cut_bytes), (DESCRIPTION_BYTES, (1 << 40) - 2_000));
     }

@@ -1,6 +1,7 @@
-//! How far a log is read: the file, the byte, and a mark of what stands before it, by which the file is known again.
+//! How far a log is read: the file, the byte, and marks of what stands before it, by which the file is known again.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::{File, Metadata},
     io::{self, Read as _, Seek as _, SeekFrom},
     time::{SystemTime, UNIX_EPOCH},
@@ -11,6 +12,9 @@ use sha2::{Digest as _, Sha256};
 
 /// How many bytes before the place are looked at: several lines, of which one has another time.
 pub(super) const BEFORE: u64 = 1_024;
+
+/// How far apart the marks further ahead are, in powers of two of bytes: near the place 256 bytes, far from it 16 MiB.
+const STEPS: std::ops::RangeInclusive<u32> = 8..=24;
 
 /// How far a log is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,30 +27,37 @@ pub(super) struct Place {
     before: String,
     /// When the file was last changed, in nanoseconds: what it was rotated to later is newer.
     pub(super) changed: u64,
+    /// The marks of what stands before some bytes further ahead: by them a file that lost its end is known, and how much of it is
+    /// left. None in a place that an older agent wrote.
+    #[serde(default)]
+    earlier: BTreeMap<u64, String>,
 }
 
 impl Place {
     /// Before the first byte of the file that comes next after `changed`.
     pub(super) fn nowhere(changed: SystemTime) -> Self {
-        Self { inode: 0, offset: 0, before: mark(&[]), changed: nanos(changed) }
+        Self { inode: 0, offset: 0, before: mark(&[]), changed: nanos(changed), earlier: BTreeMap::new() }
     }
 
     /// Before the first byte of a file that follows one last changed then.
     pub(super) fn beginning(about: &Metadata, changed: u64) -> Self {
-        Self { inode: inode(about), offset: 0, before: mark(&[]), changed }
+        Self { inode: inode(about), offset: 0, before: mark(&[]), changed, earlier: BTreeMap::new() }
     }
 
     /// Before the byte at `offset` of a file.
     pub(super) fn inside(file: &File, about: &Metadata, offset: u64) -> io::Result<Self> {
-        let before = read_at(file, offset.saturating_sub(BEFORE), offset.min(BEFORE))?;
-        Ok(Self { inode: inode(about), offset, before: mark(&before), changed: changed(about) })
+        let before = mark_at(file, offset)?;
+        let earlier = marks(file, offset, &BTreeMap::new())?;
+        Ok(Self { inode: inode(about), offset, before, changed: changed(about), earlier })
     }
 
-    /// The place so many bytes further, before which these bytes stand.
-    pub(super) fn after(&self, bytes: u64, before: &[u8], about: &Metadata) -> Self {
+    /// The place so many bytes further in its file, before which these bytes stand.
+    pub(super) fn after(&self, file: &File, about: &Metadata, bytes: u64, before: &[u8]) -> io::Result<Self> {
         let offset = self.offset + bytes;
         let from = before.len().saturating_sub(offset.min(BEFORE) as usize);
-        Self { inode: inode(about), offset, before: mark(&before[from..]), changed: changed(about) }
+        let before = mark(&before[from..]);
+        let earlier = marks(file, offset, &self.earlier)?;
+        Ok(Self { inode: inode(about), offset, before, changed: changed(about), earlier })
     }
 
     /// How many bytes before it must be what they were.
@@ -63,6 +74,43 @@ impl Place {
     pub(super) fn is_in(&self, file: &File) -> io::Result<bool> {
         Ok(self.is_behind(&read_at(file, self.offset - self.marked(), self.marked())?))
     }
+
+    /// The last byte up to which a file that lost its end is known to have what was read of it; none when it begins otherwise or
+    /// too little is left.
+    pub(super) fn left_in(&self, file: &File) -> io::Result<Option<u64>> {
+        let mut left = None;
+        for (at, known) in &self.earlier {
+            if mark_at(file, *at)? != *known {
+                break;
+            }
+            left = Some(*at);
+        }
+        Ok(left)
+    }
+}
+
+/// Where marks of what was read up to `offset` are kept: at the first ones, and of each step the last two multiples. So there is one
+/// not much further back than any byte, seen from the place, and there are few.
+fn stops(offset: u64) -> BTreeSet<u64> {
+    let last_two = STEPS.flat_map(|step| {
+        let last = offset >> step;
+        [last.saturating_sub(1) << step, last << step]
+    });
+    last_two.chain([BEFORE]).filter(|at| (1..=offset).contains(at)).collect()
+}
+
+/// The marks of a file up to `offset`, of which some are known.
+fn marks(file: &File, offset: u64, known: &BTreeMap<u64, String>) -> io::Result<BTreeMap<u64, String>> {
+    let mark = |at| known.get(&at).cloned().map_or_else(|| mark_at(file, at), Ok);
+    stops(offset).into_iter().map(|at| Ok((at, mark(at)?))).collect()
+}
+
+/// Behind the last end of a line that stands before a byte; none when that is more than `most` bytes ahead.
+pub(super) fn line_begin(file: &File, at: u64, most: u64) -> io::Result<Option<u64>> {
+    let from = at.saturating_sub(most);
+    let bytes = read_at(file, from, at - from)?;
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').map(|end| from + end as u64 + 1);
+    Ok(end.or((from == 0).then_some(0)))
 }
 
 /// The bytes of a file from `offset` on, at most `most`; fewer where it ends.
@@ -91,7 +139,40 @@ fn nanos(time: SystemTime) -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// The mark of what stands before a byte of a file.
+fn mark_at(file: &File, at: u64) -> io::Result<String> {
+    Ok(mark(&read_at(file, at.saturating_sub(BEFORE), at.min(BEFORE))?))
+}
+
 fn mark(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
     hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_mark_is_not_much_further_back_than_any_byte(offset in 1..1_u64 << 40, back in 1..16_u64 << 20) {
+            let (stops, back) = (stops(offset), back.min(offset));
+            let at = offset - back;
+            // Where there is none, the file begins.
+            let mark = stops.range(..=at).last().copied().unwrap_or(0);
+            prop_assert!(at - mark <= (3 * back).max(512), "{at} {stops:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_fits_into_a_page_of_the_spool_beside_others() {
+        let file = tempfile::tempfile().unwrap();
+        let about = file.metadata().unwrap();
+        for offset in [0, 1 << 20, (1 << 40) - 1] {
+            let place = serde_json::to_string(&Place::inside(&file, &about, offset).unwrap()).unwrap();
+            assert!(place.len() < 1_000, "{}", place.len());
+        }
+    }
 }

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::{
     files::{self, Found},
-    line::{HEAD_BYTES, Line},
-    place::{Place, inode, read_at},
+    line::{HEAD_BYTES, Line, zeros},
+    place::{Place, changed, inode, line_begin, read_at},
 };
 
 /// How many bytes are read at once.
@@ -43,8 +43,8 @@ pub(super) struct Reader {
     place: Place,
     /// The file that the place is in.
     file: Option<File>,
-    /// Bytes behind the place that are known to hold no end of a line.
-    searched: u64,
+    /// What is known of the line behind the place when that is a long one.
+    begun: Begun,
     /// When something was read last.
     read: Option<Instant>,
     /// When the next file was seen to be written.
@@ -69,8 +69,8 @@ pub(super) enum Look {
 /// What a file gave.
 enum Part {
     Lines(Vec<Line>, Place),
-    /// It has no whole line yet; the bytes that begin one, if there are any, and how many there are.
-    End(Vec<u8>, u64),
+    /// It has no whole line yet; what there is of one.
+    End(Option<Line>),
     /// The end of a line must be looked for further behind.
     More,
     /// It is no longer what it was.
@@ -80,7 +80,7 @@ enum Part {
 impl Reader {
     /// Reads on from a place.
     pub(super) const fn new(log: PathBuf, place: Place) -> Self {
-        Self { log, place, file: None, searched: 0, read: None, next: None }
+        Self { log, place, file: None, begun: Begun::NOTHING, read: None, next: None }
     }
 
     /// Where the first start begins: at the end, or at the beginning if that is wanted or nothing is there.
@@ -88,13 +88,9 @@ impl Reader {
         let now = SystemTime::now() - FILE_CLOCK;
         match files::open(log)?.filter(|_| !from_start) {
             Some(Found { file, about }) => {
-                let from = about.len().saturating_sub(BACK);
-                let end = read_at(&file, from, about.len() - from)?;
                 // A line that is not whole yet is written from now on.
-                let whole = end.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-                let is_long = whole == 0 && from > 0;
-                let offset = from + if is_long { end.len() } else { whole } as u64;
-                Place::inside(&file, &about, offset)
+                let begin = line_begin(&file, about.len(), BACK)?;
+                Place::inside(&file, &about, begin.unwrap_or(about.len()))
             }
             None => Ok(Place::nowhere(now)),
         }
@@ -113,9 +109,9 @@ impl Reader {
         // Looked at before the file is read to its end: what was written before the next one is in it by then.
         let next = self.next(now)?;
         let Some(file) = &self.file else { return Ok(Look::Missing) };
-        match read(file, &self.place, &mut self.searched)? {
+        match read(file, &self.place, &mut self.begun)? {
             Part::Lines(lines, place) => {
-                (self.place, self.searched, self.read) = (place, 0, Some(now));
+                (self.place, self.begun, self.read) = (place, Begun::NOTHING, Some(now));
                 Ok(Look::Lines(lines))
             }
             Part::More => Ok(Look::More),
@@ -123,13 +119,13 @@ impl Reader {
                 self.file = None;
                 Ok(if self.open()? { Look::More } else { Look::Missing })
             }
-            Part::End(rest, bytes) => Ok(match next {
+            Part::End(rest) => Ok(match next {
                 Next::None => Look::End,
                 Next::Later => Look::Rotated,
                 Next::Now(found) => {
                     self.begin(found);
                     // Nobody will end it.
-                    Look::Lines(Line::new(&rest, bytes).into_iter().collect())
+                    Look::Lines(rest.into_iter().collect())
                 }
             }),
         }
@@ -137,7 +133,7 @@ impl Reader {
 
     /// Finds the file that the place is in, or what came after it; false when there is none.
     fn open(&mut self) -> io::Result<bool> {
-        self.searched = 0;
+        self.begun = Begun::NOTHING;
         let found = match files::find(&self.log, &self.place)? {
             Some(found) => Some(found),
             // A folder that changes while it is listed may hide a file once.
@@ -145,6 +141,13 @@ impl Reader {
         };
         if let Some(Found { file, about }) = found {
             self.place.inode = inode(&about);
+            (self.file, self.next) = (Some(file), None);
+            return Ok(true);
+        }
+        if let Some((Found { file, about }, left)) = files::shortened(&self.log, &self.place)? {
+            // What was written since is behind what is left; to read some of that again loses nothing.
+            let begin = line_begin(&file, left, BACK)?.unwrap_or(left);
+            self.place = Place::inside(&file, &about, begin)?;
             (self.file, self.next) = (Some(file), None);
             return Ok(true);
         }
@@ -158,8 +161,10 @@ impl Reader {
     }
 
     fn begin(&mut self, Found { file, about }: Found) {
-        self.place = Place::beginning(&about, self.place.changed);
-        (self.file, self.searched, self.next) = (Some(file), 0, None);
+        // It may have been written to after its last whole line.
+        let left = self.file.take().and_then(|left| left.metadata().ok()).map_or(0, |left| changed(&left));
+        self.place = Place::beginning(&about, self.place.changed.max(left));
+        (self.file, self.begun, self.next) = (Some(file), Begun::NOTHING, None);
     }
 
     /// What comes after the file that is being read, if that is no longer the log.
@@ -194,7 +199,7 @@ enum Next {
 }
 
 /// The whole lines of a file behind a place.
-fn read(file: &File, place: &Place, searched: &mut u64) -> io::Result<Part> {
+fn read(file: &File, place: &Place, begun: &mut Begun) -> io::Result<Part> {
     let about = file.metadata()?;
     let marked = place.marked();
     let bytes = read_at(file, place.offset - marked, marked + CHUNK)?;
@@ -209,37 +214,60 @@ fn read(file: &File, place: &Place, searched: &mut u64) -> io::Result<Part> {
         begin = end + 1;
     }
     if begin > 0 {
-        let place = place.after(begin as u64, &bytes[..before.len() + begin], &about);
+        let place = place.after(file, &about, begin as u64, &bytes[..before.len() + begin])?;
         return Ok(Part::Lines(lines, place));
     }
     if (fresh.len() as u64) < CHUNK {
-        return Ok(Part::End(fresh.to_vec(), fresh.len() as u64));
+        return Ok(Part::End(Line::new(fresh, fresh.len() as u64)));
     }
-    long_line(file, &about, place, &fresh[..HEAD_BYTES], searched)
+    if begun.searched == 0 {
+        begun.take(fresh);
+    }
+    long_line(file, &about, place, begun)
 }
 
 /// Looks for the end of a line that is longer than a chunk.
-fn long_line(
-    file: &File,
-    about: &Metadata,
-    place: &Place,
-    head: &[u8],
-    searched: &mut u64,
-) -> io::Result<Part> {
-    let from = (*searched).max(CHUNK);
-    let (mut at, most) = (from, from + LOOK_BYTES);
-    while at < most {
-        let bytes = read_at(file, place.offset + at, CHUNK)?;
-        if let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-            let length = at + end as u64;
-            let place = Place::inside(file, about, place.offset + length + 1)?;
-            return Ok(Part::Lines(Line::new(head, length).into_iter().collect(), place));
+fn long_line(file: &File, about: &Metadata, place: &Place, begun: &mut Begun) -> io::Result<Part> {
+    let most = begun.searched + LOOK_BYTES;
+    while begun.searched < most {
+        let bytes = read_at(file, place.offset + begun.searched, CHUNK)?;
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        begun.take(&bytes[..end.unwrap_or(bytes.len())]);
+        if end.is_some() {
+            let behind = Place::inside(file, about, place.offset + begun.searched + 1)?;
+            return Ok(Part::Lines(begun.line(file, place)?.into_iter().collect(), behind));
         }
-        at += bytes.len() as u64;
-        *searched = at;
         if (bytes.len() as u64) < CHUNK {
-            return Ok(Part::End(head.to_vec(), at));
+            return Ok(Part::End(begun.line(file, place)?));
         }
     }
     Ok(Part::More)
+}
+
+/// What is known of a line that is longer than a chunk.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    /// How many bytes hold no end of it.
+    searched: u64,
+    /// How many zeros it begins with.
+    zeros: u64,
+}
+
+impl Begun {
+    const NOTHING: Self = Self { searched: 0, zeros: 0 };
+
+    /// Takes the next bytes of it.
+    fn take(&mut self, bytes: &[u8]) {
+        if self.zeros == self.searched {
+            self.zeros += zeros(bytes) as u64;
+        }
+        self.searched += bytes.len() as u64;
+    }
+
+    /// The line behind a place, as far as it is known.
+    fn line(&self, file: &File, place: &Place) -> io::Result<Option<Line>> {
+        let bytes = self.searched - self.zeros;
+        let head = read_at(file, place.offset + self.zeros, bytes.min(HEAD_BYTES as u64))?;
+        Ok(Line::new(&head, bytes))
+    }
 }

@@ -2,6 +2,7 @@
 
 mod model;
 mod rotation;
+mod shortened;
 
 use std::{
     fs::{self, File},

@@ -11,7 +11,7 @@ use super::{
 pub(super) struct Reading {
     pub(super) logs: Logs,
     reader: Reader,
-    stored: String,
+    pub(super) stored: String,
     now: Instant,
     pub(super) lines: Vec<String>,
 }
@@ -67,6 +67,14 @@ impl Reading {
         }
     }
 
+    /// Reads on until these are the last lines, and no further.
+    pub(super) fn read_up_to(&mut self, last: &str) {
+        while self.lines.last().is_none_or(|line| line != last) {
+            self.look(true);
+            self.wait(QUIET);
+        }
+    }
+
     /// Moves the log and all that was rotated before by one number, as logrotate does.
     pub(super) fn rotate(&self) {
         let name = |n: u32| self.logs.path(&format!("app.log.{n}"));
@@ -92,7 +100,7 @@ impl Reading {
     }
 }
 
-fn begun(text: &str) -> Reading {
+pub(super) fn begun(text: &str) -> Reading {
     let logs = Logs::new();
     logs.write(text);
     Reading::start(logs, false)
@@ -217,6 +225,21 @@ fn what_was_copied_before_the_file_was_truncated_is_read_from_the_copy() {
 }
 
 #[test]
+fn a_copy_made_before_the_first_line_was_read_is_read_before_the_log() {
+    let logs = Logs::new();
+    logs.write("");
+    logs.writer().set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+    let mut reading = Reading::start(logs, false);
+    for line in ["a\n", "b\n"] {
+        reading.logs.write(line);
+        reading.copy_and_truncate();
+    }
+    reading.logs.write("c\n");
+    reading.kill();
+    assert_eq!(reading.read_all(), ["a", "b", "c"]);
+}
+
+#[test]
 fn a_file_that_an_editor_wrote_anew_with_the_same_lines_is_read_on() {
     let mut reading = begun("");
     reading.logs.write("a\nb\n");
@@ -246,6 +269,21 @@ fn a_rotated_file_that_ends_in_the_middle_of_a_line_loses_none_of_it() {
     reading.logs.write("a\nhalf");
     reading.rotate();
     reading.logs.write("b\n");
+    assert_eq!(reading.read_all(), ["a", "half", "b"]);
+}
+
+#[test]
+fn a_rotated_file_that_was_read_to_its_end_is_not_read_again_by_an_agent_that_was_killed_before_the_next_line()
+ {
+    let mut reading = begun("");
+    reading.logs.write("a\n");
+    assert_eq!(reading.read(), ["a"]);
+    reading.logs.write("half");
+    reading.logs.writer().set_modified(SystemTime::now() + Duration::from_secs(1)).unwrap();
+    reading.rotate();
+    reading.logs.write("b\n");
+    reading.read_up_to("half");
+    reading.kill();
     assert_eq!(reading.read_all(), ["a", "half", "b"]);
 }
 
