@@ -45,7 +45,7 @@ impl Reading {
         let description = match &parsed {
             Some(message) => {
                 cut += about(message, &mut data);
-                said(message)
+                said(message, text)
             }
             None => text.to_owned(),
         };
@@ -74,15 +74,24 @@ fn header(text: &str) -> &str {
     }
 }
 
-/// The words of a message.
-fn said(message: &Message<&str>) -> String {
-    let words = message.msg.trim_start_matches('\u{feff}');
+/// The words of a message, which was taken out of `text`.
+fn said(message: &Message<&str>, text: &str) -> String {
+    let words = dashed(message, text).unwrap_or(message.msg).trim_start_matches('\u{feff}');
     // In an older message such brackets are words.
     let brackets = message.structured_data.iter().filter(|_| message.protocol == Protocol::RFC3164);
     let mut said: String = brackets.map(|element| format!("{element} ")).collect();
     said += words;
     said.truncate(said.trim_end().len());
     said
+}
+
+/// The words of an older message with the dash that they begin with: the library takes that for structured data that is absent.
+fn dashed<'a>(message: &Message<&str>, text: &'a str) -> Option<&'a str> {
+    let before = text.trim_end().strip_suffix(message.msg)?.trim_end();
+    let at = before.strip_suffix('-')?.len();
+    let is_word = before[..at].ends_with(|c: char| c == ':' || c.is_whitespace());
+    let is_older = message.protocol == Protocol::RFC3164 && message.structured_data.is_empty();
+    (is_word && is_older).then(|| &text[at..])
 }
 
 /// Puts who wrote a message into `data`; gives how many bytes it has no room for.
@@ -184,6 +193,17 @@ mod tests {
         assert_eq!(read("<13>Nov 28 17:45:30 porch app: [warn] [a] hello").0, "[warn] [a] hello");
         for empty in ["", "\n", " \0"] {
             assert_eq!(draft(empty), None);
+        }
+    }
+
+    #[test]
+    fn a_dash_that_words_begin_with_is_kept() {
+        for words in ["-5 degrees", "- hello", "-", "--- begin", "-  two blanks", "-[a b=\"c\"]"] {
+            assert_eq!(read(&format!("<13>Nov 28 17:45:30 porch app[1]: {words}")).0, words);
+            assert_eq!(read(&format!("<13>Nov 28 17:45:30 porch app {words}")).0, words);
+        }
+        for text in ["<13>Nov 28 17:45:30 porch app-: hello", "<13>1 - porch app - - - hello"] {
+            assert_eq!(read(text).0, "hello");
         }
     }
 
