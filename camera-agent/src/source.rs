@@ -91,6 +91,9 @@ trait Source: Send {
         async { Ok(()) }
     }
 
+    /// How long it may go on when the program stops, to write what it has taken; then it is dropped.
+    const ENDS_WITHIN: Duration = Duration::ZERO;
+
     /// Feeds the camera until it fails; tells once it works.
     fn run(&mut self, feed: &Feed) -> impl Future<Output = SourceError> + Send;
 }
@@ -108,7 +111,7 @@ pub(crate) async fn prepare(camera: &Camera) -> Result<(), SourceError> {
 pub(crate) async fn run(camera: Camera, stop: CancellationToken) {
     // One picture waits while another is compared.
     let (compared_tx, compared) = mpsc::channel(1);
-    let feed = Feed::new(camera.clone(), camera.config.motion.then_some(compared_tx));
+    let feed = Feed::new(camera.clone(), camera.config.motion.then_some(compared_tx)).until(stop);
     let running = async {
         match &camera.config.source {
             SourceConfig::Simulator(config) => {
@@ -121,20 +124,34 @@ pub(crate) async fn run(camera: Camera, stop: CancellationToken) {
         }
     };
     tokio::select! {
-        () = stop.cancelled() => {}
         () = running => {}
         () = motion::watch(&camera, compared) => {}
         () = tidy(&camera) => {}
     }
 }
 
+/// Runs `source` until the program stops.
+async fn supervise<S: Source>(source: S, feed: &Feed) {
+    let over = async {
+        feed.stopped().await;
+        sleep(S::ENDS_WITHIN).await;
+    };
+    tokio::select! {
+        () = again_and_again(source, feed) => {}
+        () = over => {}
+    }
+}
+
 /// Runs `source`, and again after each failure, at distances that grow as long as no picture comes in between.
-async fn supervise(mut source: impl Source, feed: &Feed) {
+async fn again_and_again(mut source: impl Source, feed: &Feed) {
     let camera = feed.camera();
     let mut backoff = Backoff::default();
     loop {
         let started = Instant::now();
         let error = source.run(feed).await;
+        if feed.is_stopped() {
+            return;
+        }
         if feed.has_given() {
             backoff = Backoff::default();
         }
@@ -144,6 +161,7 @@ async fn supervise(mut source: impl Source, feed: &Feed) {
         tokio::select! {
             () = sleep(error.wait(&mut backoff, started.elapsed())) => {}
             () = refuse(camera, &why) => {}
+            () = feed.stopped() => return,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use oriel_proto::{ImageClass, Timestamp, frame::SourceState};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::{camera::Camera, pictures::Picture, ring::RingError};
 
@@ -17,6 +18,7 @@ pub(super) struct Feed {
     failed: AtomicBool,
     /// Whether a picture came since somebody asked.
     gave: AtomicBool,
+    stop: CancellationToken,
 }
 
 impl Feed {
@@ -24,12 +26,28 @@ impl Feed {
     pub(super) fn new(camera: Camera, compared: Option<mpsc::Sender<Picture>>) -> Self {
         // The small ones come first.
         let compared = compared.and_then(|to| Some((camera.offers.classes.first()?.clone(), to)));
-        Self { camera, compared, failed: AtomicBool::new(false), gave: AtomicBool::new(false) }
+        let (failed, gave) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { camera, compared, failed, gave, stop: CancellationToken::new() }
+    }
+
+    /// The same feed, wanted until `stop`.
+    pub(super) fn until(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Waits until the feed is wanted no more, because the program stops.
+    pub(super) async fn stopped(&self) {
+        self.stop.cancelled().await;
     }
 
     /// The camera.
     pub(super) const fn camera(&self) -> &Camera {
         &self.camera
+    }
+
+    /// Whether it is wanted no more.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
     }
 
     /// Keeps a picture and gives the time it is known by, none when the ring dropped it at once; tells when it cannot be kept.

@@ -4,10 +4,11 @@ mod error;
 mod frames;
 mod intake;
 mod message;
+mod room;
 #[cfg(test)]
 mod tests;
 
-use std::{convert::Infallible, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, pin::pin, time::Duration};
 
 use oriel_proto::{Kind, Severity, event::Data, frame::SourceState};
 use tokio::{
@@ -50,17 +51,27 @@ impl Syslog {
         Self { config: config.clone(), lost: None }
     }
 
-    async fn feed(&mut self, feed: &Feed) -> Result<Infallible, SourceError> {
+    /// Takes what is sent; once the program stops, only writes what has been taken.
+    async fn feed(&mut self, feed: &Feed) -> Result<(), SourceError> {
         let (listener, socket) = self.listen().await?;
         let address = listener.local_addr().unwrap_or(self.config.listen);
         tracing::info!(camera = %feed.camera().id(), "syslog is taken at {address}");
         let (received_tx, received) = mpsc::channel(WAITING);
         let intake = Intake::new(feed.camera().id().clone(), self.config.allow.clone(), received_tx);
+        let taking = async {
+            tokio::select! {
+                failed = intake.datagrams(&socket) => Err(SyslogError::Receive(failed)),
+                failed = intake.connections(&listener) => Err(SyslogError::Receive(failed)),
+                () = feed.stopped() => Ok(()),
+            }
+        };
+        let mut writing = pin!(self.write(&intake, received, feed));
         tokio::select! {
-            failed = intake.datagrams(&socket) => Err(SyslogError::Receive(failed).into()),
-            failed = intake.connections(&listener) => Err(SyslogError::Receive(failed).into()),
-            never = self.write(&intake, received, feed) => Ok(never),
+            taken = taking => taken?,
+            () = &mut writing => return Ok(()),
         }
+        writing.await;
+        Ok(())
     }
 
     /// Opens both sockets; a free port is the same for both.
@@ -73,13 +84,8 @@ impl Syslog {
         Ok((listener, socket))
     }
 
-    /// Writes what comes, in groups, and says what did not find room.
-    async fn write(
-        &mut self,
-        intake: &Intake,
-        mut received: mpsc::Receiver<Received>,
-        feed: &Feed,
-    ) -> Infallible {
+    /// Writes what comes, in groups, and says what did not find room, until the program stops and nothing is left.
+    async fn write(&mut self, intake: &Intake, mut received: mpsc::Receiver<Received>, feed: &Feed) {
         let reading = Reading { kind: Kind::from(self.config.kind.as_str()), zone: self.config.zone() };
         let mut group = Vec::with_capacity(AT_ONCE);
         loop {
@@ -90,6 +96,7 @@ impl Syslog {
                 _ = received.recv_many(&mut group, AT_ONCE) => {}
                 () = intake.has_lost() => {}
                 () = beat::until(self.lost.map(|(at, _)| at + UNWELL)) => {}
+                () = feed.stopped() => return,
             }
             let now = feed.camera().spool.time();
             let now = jiff::Timestamp::from_microsecond(now.as_micros()).unwrap_or_default();
@@ -143,8 +150,9 @@ fn no_room(kind: &Kind, lost: u64) -> Draft {
 }
 
 impl Source for Syslog {
+    const ENDS_WITHIN: Duration = Duration::from_secs(1);
+
     async fn run(&mut self, feed: &Feed) -> SourceError {
-        let Err(e) = self.feed(feed).await;
-        e
+        self.feed(feed).await.err().unwrap_or_else(|| SyslogError::Closing.into())
     }
 }

@@ -15,6 +15,9 @@ pub enum SyslogError {
         /// What the system said.
         source: io::Error,
     },
+    /// The program is stopping.
+    #[error("syslog is closing")]
+    Closing,
     /// A socket failed.
     #[error("syslog cannot be received: {0}")]
     Receive(io::Error),

@@ -16,15 +16,15 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::AsyncReadExt as _,
     net::{TcpListener, TcpStream, UdpSocket},
-    sync::{Notify, Semaphore, mpsc},
+    sync::{Notify, mpsc},
     task::JoinSet,
     time::{Instant, sleep},
 };
 
-use super::frames::{Frames, Raw};
-
-/// Senders that may be connected at once.
-pub(super) const CONNECTIONS: usize = 64;
+use super::{
+    frames::{Frames, Raw},
+    room::Room,
+};
 
 /// The largest datagram that there is, in bytes.
 const DATAGRAM_BYTES: usize = 64 << 10;
@@ -59,21 +59,20 @@ pub(super) struct Intake {
     received: mpsc::Sender<Received>,
     lost: AtomicU64,
     bell: Notify,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
     said: Mutex<Option<Instant>>,
 }
 
 impl Intake {
     /// Takes messages from senders in `allow` and puts them into `received`.
     pub(super) fn new(camera: CameraId, allow: Vec<IpNet>, received: mpsc::Sender<Received>) -> Self {
-        let room = Arc::new(Semaphore::new(CONNECTIONS));
         Self {
             camera,
             allow,
             received,
             lost: AtomicU64::new(0),
             bell: Notify::new(),
-            room,
+            room: Arc::default(),
             said: Mutex::default(),
         }
     }
@@ -120,14 +119,14 @@ impl Intake {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, from)) => {
                         let Some(from) = self.let_in(from) else { continue };
-                        let Ok(room) = self.room.clone().try_acquire_owned() else {
-                            self.turn_away(from, "too many are connected");
+                        let Some(place) = self.room.take(from) else {
+                            self.turn_away(from, "too many are connected, or too many of its address");
                             continue;
                         };
                         let received = self.received.clone();
                         senders.spawn(async move {
                             read(stream, from, &received).await;
-                            drop(room);
+                            drop(place);
                         });
                     }
                     // Who was refused comes again; the socket itself is well.

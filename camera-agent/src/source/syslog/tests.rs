@@ -1,15 +1,16 @@
 //! Promises of syslog: what is sent becomes events, nobody waits or fills memory for it, and what is lost is said.
 
-use std::{net::TcpListener as StdListener, sync::Arc};
+use std::{net::TcpListener as StdListener, pin::pin, sync::Arc};
 
+use futures_util::poll;
 use oriel_proto::frame::SourceState;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
-use super::{intake::CONNECTIONS, *};
+use super::{room::CONNECTIONS, *};
 use crate::{
     config::SourceConfig,
     source::tests::stand::{Stand, soon},
@@ -35,7 +36,14 @@ impl Receiver {
     }
 
     async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.unwrap()
+        self.connect_from("127.0.0.1").await
+    }
+
+    /// Connects from an address of this machine.
+    async fn connect_from(&self, from: &str) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+        soon(socket.connect(self.address)).await.unwrap()
     }
 
     /// Sends a datagram from an address of this machine.
@@ -94,19 +102,21 @@ async fn who_is_not_in_an_allowed_network_is_not_heard() {
 async fn only_so_many_are_connected_at_once() {
     let receiver = Receiver::start("").await;
     let mut senders = Vec::new();
-    for n in 0..CONNECTIONS {
-        let mut sender = receiver.connect().await;
-        sender.write_all(format!("<13>{n}\n").as_bytes()).await.unwrap();
-        senders.push(sender);
+    for (n, places) in [32, 16, 8, 4, 2, 1, 1].into_iter().enumerate() {
+        for _ in 0..places {
+            let mut sender = receiver.connect_from(&format!("127.0.0.{}", n + 1)).await;
+            sender.write_all(b"<13>hello\n").await.unwrap();
+            senders.push(sender);
+        }
     }
     receiver.has(CONNECTIONS).await;
-    let mut refused = receiver.connect().await;
+    let mut refused = receiver.connect_from("127.0.0.9").await;
     assert!(matches!(soon(refused.read(&mut [0])).await, Ok(0) | Err(_)));
     senders.pop();
     soon(async {
         // The place of who has left is free a moment later.
         loop {
-            let mut sender = receiver.connect().await;
+            let mut sender = receiver.connect_from("127.0.0.9").await;
             let _ = sender.write_all(b"<13>next\n").await;
             let _ = sender.shutdown().await;
             let _ = sender.read(&mut [0]).await;
@@ -116,6 +126,22 @@ async fn only_so_many_are_connected_at_once() {
         }
     })
     .await;
+    receiver.stand.stop().await;
+}
+
+#[tokio::test]
+async fn who_takes_every_place_for_one_address_keeps_no_other_out_and_who_is_quiet_stays() {
+    let receiver = Receiver::start("").await;
+    let mut quiet = receiver.connect_from("127.0.0.3").await;
+    let mut greedy = Vec::new();
+    for _ in 0..2 * CONNECTIONS {
+        greedy.push(receiver.connect_from("127.0.0.1").await);
+    }
+    let mut honest = receiver.connect_from("127.0.0.2").await;
+    honest.write_all(b"<13>let in\n").await.unwrap();
+    assert_eq!(receiver.has(1).await, ["<13>let in"]);
+    quiet.write_all(b"<13>still there\n").await.unwrap();
+    assert_eq!(receiver.has(2).await[1], "<13>still there");
     receiver.stand.stop().await;
 }
 
@@ -151,7 +177,7 @@ async fn datagrams_that_find_no_room_are_counted_and_the_log_says_so() {
     let (feed, mut syslog) = (feed_of(&stand), Syslog::new(&config));
     let why = soon(async {
         tokio::select! {
-            never = syslog.write(&intake, received, &feed) => match never {},
+            () = syslog.write(&intake, received, &feed) => panic!("nobody stops it"),
             why = stand.is(SourceState::Failing) => why,
         }
     });
@@ -197,6 +223,40 @@ async fn what_cannot_be_written_is_written_later_once() {
     assert_eq!(receiver.has(2).await, ["<13>a", "<13>b"]);
     receiver.stand.is(SourceState::Ok).await;
     receiver.stand.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_taken_is_written_before_the_program_stops() {
+    let receiver = Receiver::start("").await;
+    let disk = rusqlite::Connection::open(receiver.dir.path().join("cameras/porch.db")).unwrap();
+    disk.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut sender = receiver.connect().await;
+    let messages: String = (0..600).map(|n| format!("<13>{n}\n")).collect();
+    sender.write_all(messages.as_bytes()).await.unwrap();
+    sender.shutdown().await.unwrap();
+    // The connection ends when all of that is taken.
+    assert!(matches!(soon(sender.read(&mut [0])).await, Ok(0)));
+    let mut stopping = pin!(receiver.stand.stop());
+    assert!(poll!(&mut stopping).is_pending());
+    disk.execute_batch("COMMIT").unwrap();
+    stopping.await;
+    let written: i64 = disk.query_row("SELECT count(*) FROM event", (), |row| row.get(0)).unwrap();
+    assert_eq!(written, 600);
+}
+
+#[tokio::test]
+async fn a_stop_waits_only_a_moment_for_what_cannot_be_written() {
+    let mut receiver = Receiver::start("").await;
+    let disk = rusqlite::Connection::open(receiver.dir.path().join("cameras/porch.db")).unwrap();
+    disk.execute_batch("CREATE TRIGGER no BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'no room'); END")
+        .unwrap();
+    let mut sender = receiver.connect().await;
+    sender.write_all(b"<13>a\n").await.unwrap();
+    receiver.stand.is(SourceState::Failing).await;
+    tokio::time::pause();
+    let asked = Instant::now();
+    receiver.stand.stop().await;
+    assert!(asked.elapsed() < AGAIN * 2, "{:?}", asked.elapsed());
 }
 
 #[tokio::test]
