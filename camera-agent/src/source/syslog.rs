@@ -8,7 +8,7 @@ mod room;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, pin::pin, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use oriel_proto::{Kind, Severity, event::Data, frame::SourceState};
 use tokio::{
@@ -16,6 +16,7 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
 };
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::error::SyslogError;
 use self::{
@@ -51,27 +52,25 @@ impl Syslog {
         Self { config: config.clone(), lost: None }
     }
 
-    /// Takes what is sent; once the program stops, only writes what has been taken.
+    /// Takes what is sent until the program stops or a socket fails, and writes all that it has taken.
     async fn feed(&mut self, feed: &Feed) -> Result<(), SourceError> {
         let (listener, socket) = self.listen().await?;
         let address = listener.local_addr().unwrap_or(self.config.listen);
         tracing::info!(camera = %feed.camera().id(), "syslog is taken at {address}");
         let (received_tx, received) = mpsc::channel(WAITING);
         let intake = Intake::new(feed.camera().id().clone(), self.config.allow.clone(), received_tx);
+        let ended = CancellationToken::new();
         let taking = async {
+            // What has come is written also when nothing more comes.
+            let _ended = ended.clone().drop_guard();
             tokio::select! {
                 failed = intake.datagrams(&socket) => Err(SyslogError::Receive(failed)),
                 failed = intake.connections(&listener) => Err(SyslogError::Receive(failed)),
                 () = feed.stopped() => Ok(()),
             }
         };
-        let mut writing = pin!(self.write(&intake, received, feed));
-        tokio::select! {
-            taken = taking => taken?,
-            () = &mut writing => return Ok(()),
-        }
-        writing.await;
-        Ok(())
+        let ((), taken) = tokio::join!(self.write(&intake, received, feed, &ended), taking);
+        Ok(taken?)
     }
 
     /// Opens both sockets; a free port is the same for both.
@@ -84,8 +83,14 @@ impl Syslog {
         Ok((listener, socket))
     }
 
-    /// Writes what comes, in groups, and says what did not find room, until the program stops and nothing is left.
-    async fn write(&mut self, intake: &Intake, mut received: mpsc::Receiver<Received>, feed: &Feed) {
+    /// Writes what comes, in groups, and says what did not find room, until nothing more comes and nothing is left.
+    async fn write(
+        &mut self,
+        intake: &Intake,
+        mut received: mpsc::Receiver<Received>,
+        feed: &Feed,
+        ended: &CancellationToken,
+    ) {
         let reading = Reading { kind: Kind::from(self.config.kind.as_str()), zone: self.config.zone() };
         let mut group = Vec::with_capacity(AT_ONCE);
         loop {
@@ -96,7 +101,7 @@ impl Syslog {
                 _ = received.recv_many(&mut group, AT_ONCE) => {}
                 () = intake.has_lost() => {}
                 () = beat::until(self.lost.map(|(at, _)| at + UNWELL)) => {}
-                () = feed.stopped() => return,
+                () = ended.cancelled() => return,
             }
             let now = feed.camera().spool.time();
             let now = jiff::Timestamp::from_microsecond(now.as_micros()).unwrap_or_default();

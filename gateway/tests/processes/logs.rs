@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::{Shutdown, TcpListener, TcpStream},
     path::PathBuf,
     process::Command,
     thread,
@@ -242,6 +242,26 @@ fn what_logger_and_rsyslog_send_are_events_with_their_severity_and_names() {
 }
 
 #[test]
+fn what_was_taken_by_syslog_is_kept_by_an_agent_that_is_told_to_stop() {
+    let gateway = Gateway::start();
+    let device = Device::enrolled(&gateway, &["log"]);
+    device.set_cameras(&[("log", "{ type = \"syslog\", listen = \"127.0.0.1:0\" }")]);
+    let mut agent = device.start();
+    let mut sender = TcpStream::connect(taken_at(&mut agent)).unwrap();
+    let messages: String = numbered(1_400).iter().map(|line| format!("<13>{line}\n")).collect();
+    sender.write_all(messages.as_bytes()).unwrap();
+    sender.shutdown(Shutdown::Write).unwrap();
+    // The connection ends when all of that is taken.
+    sender.read_to_end(&mut Vec::new()).unwrap();
+    agent.signal("TERM");
+    assert!(agent.end().success());
+    let _again = device.start();
+    let newest = "/v1/cameras/log/events?order=desc&limit=1";
+    gateway.http().until(newest, |page| page["events"][0]["description"] == "<13>line 1400");
+    assert_eq!(words(&gateway, "log").len(), 1_400);
+}
+
+#[test]
 fn strangers_that_send_nonsense_by_syslog_disturb_nobody() {
     let gateway = Gateway::start();
     let device = Device::enrolled(&gateway, &["log"]);
@@ -258,7 +278,7 @@ fn strangers_that_send_nonsense_by_syslog_disturb_nobody() {
                     (0..400_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8 ^ n).collect();
                 sender.write_all(b"999999999 ").unwrap();
                 sender.write_all(&nonsense).unwrap();
-                sender.shutdown(std::net::Shutdown::Write).unwrap();
+                sender.shutdown(Shutdown::Write).unwrap();
                 let _ = sender.read_to_end(&mut Vec::new());
             })
         })

@@ -174,10 +174,10 @@ async fn datagrams_that_find_no_room_are_counted_and_the_log_says_so() {
     assert_eq!(lost.await, 3);
 
     intake.lose(7);
-    let (feed, mut syslog) = (feed_of(&stand), Syslog::new(&config));
+    let (feed, mut syslog, never) = (feed_of(&stand), Syslog::new(&config), CancellationToken::new());
     let why = soon(async {
         tokio::select! {
-            () = syslog.write(&intake, received, &feed) => panic!("nobody stops it"),
+            () = syslog.write(&intake, received, &feed, &never) => panic!("nobody stops it"),
             why = stand.is(SourceState::Failing) => why,
         }
     });

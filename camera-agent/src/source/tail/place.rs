@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 /// How many bytes before the place are looked at: several lines, of which one has another time.
 pub(super) const BEFORE: u64 = 1_024;
 
-/// How far apart the marks further ahead are, in powers of two of bytes: near the place 256 bytes, far from it 16 MiB.
+/// How far apart the earlier marks are, in powers of two of bytes: near the place 256 bytes, far from it 16 MiB.
 const STEPS: std::ops::RangeInclusive<u32> = 8..=24;
 
 /// How far a log is read.
@@ -27,7 +27,7 @@ pub(super) struct Place {
     before: String,
     /// When the file was last changed, in nanoseconds: what it was rotated to later is newer.
     pub(super) changed: u64,
-    /// The marks of what stands before some bytes further ahead: by them a file that lost its end is known, and how much of it is
+    /// The marks of what stands before some earlier bytes: by them a file that lost its end is known, and how much of it is
     /// left. None in a place that an older agent wrote.
     #[serde(default)]
     earlier: BTreeMap<u64, String>,
@@ -105,7 +105,7 @@ fn marks(file: &File, offset: u64, known: &BTreeMap<u64, String>) -> io::Result<
     stops(offset).into_iter().map(|at| Ok((at, mark(at)?))).collect()
 }
 
-/// Behind the last end of a line that stands before a byte; none when that is more than `most` bytes ahead.
+/// Behind the last end of a line that stands before a byte; none when that is more than `most` bytes earlier.
 pub(super) fn line_begin(file: &File, at: u64, most: u64) -> io::Result<Option<u64>> {
     let from = at.saturating_sub(most);
     let bytes = read_at(file, from, at - from)?;

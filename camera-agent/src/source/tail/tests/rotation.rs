@@ -67,12 +67,16 @@ impl Reading {
         }
     }
 
-    /// Reads on until these are the last lines, and no further.
-    pub(super) fn read_up_to(&mut self, last: &str) {
-        while self.lines.last().is_none_or(|line| line != last) {
+    /// Reads on until this is the last line, and no further.
+    fn read_up_to(&mut self, last: &str) {
+        for _ in 0..100 {
             self.look(true);
+            if self.lines.last().is_some_and(|line| line == last) {
+                return;
+            }
             self.wait(QUIET);
         }
+        panic!("no {last:?} in {:?}", self.lines);
     }
 
     /// Moves the log and all that was rotated before by one number, as logrotate does.

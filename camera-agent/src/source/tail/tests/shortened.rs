@@ -96,6 +96,18 @@ fn a_truncated_log_that_begins_otherwise_is_read_from_its_beginning_also_behind_
 }
 
 #[test]
+fn a_truncated_log_of_lines_without_a_time_is_told_by_its_beginning() {
+    let run = |n: usize, ticks: usize| format!("run {n}\n{}", "tick\n".repeat(ticks));
+    let mut reading = begun("");
+    reading.logs.write(run(1, 2_000));
+    assert_eq!(reading.read().len(), 2_001);
+    reading.logs.writer().set_len(0).unwrap();
+    reading.kill();
+    reading.logs.write(run(2, 1_000));
+    assert_eq!(reading.again(2_001).len(), 1_001);
+}
+
+#[test]
 fn a_place_that_an_older_agent_wrote_is_taken_and_gets_its_marks() {
     let mut reading = read_log(1_000);
     let mut older: serde_json::Value = serde_json::from_str(&reading.stored).unwrap();
