@@ -256,7 +256,7 @@ fn what_was_taken_by_syslog_is_kept_by_an_agent_that_is_told_to_stop() {
     agent.signal("TERM");
     assert!(agent.end().success());
     let _again = device.start();
-    let newest = "/v1/cameras/log/events?order=desc&limit=1";
+    let newest = "/v1/cameras/log/events?kind=log&order=desc&limit=1";
     gateway.http().until(newest, |page| page["events"][0]["description"] == "<13>line 1400");
     assert_eq!(words(&gateway, "log").len(), 1_400);
 }

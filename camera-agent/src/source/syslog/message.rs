@@ -202,7 +202,11 @@ mod tests {
             assert_eq!(read(&format!("<13>Nov 28 17:45:30 porch app[1]: {words}")).0, words);
             assert_eq!(read(&format!("<13>Nov 28 17:45:30 porch app {words}")).0, words);
         }
-        for text in ["<13>Nov 28 17:45:30 porch app-: hello", "<13>1 - porch app - - - hello"] {
+        for text in [
+            "<13>Nov 28 17:45:30 porch app-: hello",
+            "<13>Nov 28 17:45:30 porch app- hello",
+            "<13>1 - porch app - - - hello",
+        ] {
             assert_eq!(read(text).0, "hello");
         }
     }

@@ -236,10 +236,13 @@ async fn what_was_taken_is_written_before_the_program_stops() {
     sender.shutdown().await.unwrap();
     // The connection ends when all of that is taken.
     assert!(matches!(soon(sender.read(&mut [0])).await, Ok(0)));
+    tokio::time::pause();
+    let asked = Instant::now();
     let mut stopping = pin!(receiver.stand.stop());
     assert!(poll!(&mut stopping).is_pending());
     disk.execute_batch("COMMIT").unwrap();
     stopping.await;
+    assert!(asked.elapsed() < Syslog::ENDS_WITHIN, "{:?}", asked.elapsed());
     let written: i64 = disk.query_row("SELECT count(*) FROM event", (), |row| row.get(0)).unwrap();
     assert_eq!(written, 600);
 }

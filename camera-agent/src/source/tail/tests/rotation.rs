@@ -279,16 +279,24 @@ fn a_rotated_file_that_ends_in_the_middle_of_a_line_loses_none_of_it() {
 #[test]
 fn a_rotated_file_that_was_read_to_its_end_is_not_read_again_by_an_agent_that_was_killed_before_the_next_line()
  {
-    let mut reading = begun("");
-    reading.logs.write("a\n");
-    assert_eq!(reading.read(), ["a"]);
-    reading.logs.write("half");
-    reading.logs.writer().set_modified(SystemTime::now() + Duration::from_secs(1)).unwrap();
-    reading.rotate();
-    reading.logs.write("b\n");
-    reading.read_up_to("half");
-    reading.kill();
-    assert_eq!(reading.read_all(), ["a", "half", "b"]);
+    for is_copied in [false, true] {
+        let mut reading = begun("");
+        let later = |seconds| SystemTime::now() + Duration::from_secs(seconds);
+        reading.logs.write("a\n");
+        assert_eq!(reading.read(), ["a"]);
+        reading.logs.write("half");
+        reading.logs.writer().set_modified(later(60)).unwrap();
+        reading.rotate();
+        reading.logs.write("b\n");
+        reading.read_up_to("half");
+        reading.kill();
+        if is_copied {
+            reading.copy_and_truncate();
+            File::open(reading.logs.path("app.log.1")).unwrap().set_modified(later(120)).unwrap();
+        }
+        reading.logs.write("c\n");
+        assert_eq!(reading.read_all(), ["a", "half", "b", "c"]);
+    }
 }
 
 #[tokio::test]
