@@ -2,7 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use oriel_gateway::{access::NewEnrollment, config::parse_duration, store::CameraPattern};
+use oriel_gateway::{
+    access::{AccessError, NewEnrollment},
+    config::parse_duration,
+    store::CameraPattern,
+};
 use oriel_proto::CameraId;
 use serde_json::{Value, json};
 
@@ -34,6 +38,9 @@ pub(crate) struct Enroll {
     /// Work on this data folder itself, without a gateway and without a key
     #[arg(long, value_name = "DIR", requires = "out")]
     data: Option<PathBuf>,
+    /// Make no code, and succeed, where one of the cameras belongs to an agent or to an open code already: for what runs at each start
+    #[arg(long, requires = "data")]
+    if_needed: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -43,9 +50,16 @@ pub(crate) struct Enroll {
 
 impl Enroll {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let mut answer = match &self.data {
-            Some(_) => self.offline().await?,
-            None => self.online().await?,
+        let made = match &self.data {
+            Some(_) => self.offline().await,
+            None => self.online().await,
+        };
+        let mut answer = match made {
+            Err(Failure::Access(AccessError::Conflict(why))) if self.if_needed => {
+                say(&format!("{why}: no code is made"));
+                return Ok(());
+            }
+            made => made?,
         };
         let code = answer["code"].as_str().unwrap_or_default().to_owned();
         if let Some(path) = &self.out {

@@ -18,6 +18,7 @@ fn a_key_and_a_code_made_before_the_first_start_are_good() {
     let made = run_oriel(&["enroll", "--camera", "porch", "--data", &data, "--out", &text(&code)]);
     assert!(!made.fine().contains("oen_"));
     assert_eq!(mode(&code), 0o600);
+    code_at_each_start(&data, &code, "another open enrollment");
 
     let args = ["serve", "--listen", "127.0.0.2:0", "--metrics-listen", "off", "--data", &data];
     let mut gateway = Process::start(oriel(&args));
@@ -28,6 +29,7 @@ fn a_key_and_a_code_made_before_the_first_start_are_good() {
 
     let mut agent = runs_by_itself(&device, &url);
     http.until_status("porch", "online");
+    code_at_each_start(&data, &code, "belongs to an agent already");
     agent.signal("TERM");
     assert_eq!(agent.end().code(), Some(0));
     // The token is kept, so the code file may stay or go.
@@ -36,6 +38,18 @@ fn a_key_and_a_code_made_before_the_first_start_are_good() {
     gateway.signal("TERM");
     let ran = gateway.finish();
     assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+}
+
+/// What a script does at each start: while no code is needed, the one that was made stays.
+#[track_caller]
+fn code_at_each_start(data: &str, file: &Path, why: &str) {
+    let before = fs::read(file).unwrap();
+    let path = text(file);
+    let enroll = ["enroll", "--camera", "porch", "--data", data, "--out", &path];
+    run_oriel(&enroll).fails(1, why);
+    let ran = run_oriel(&[&enroll[..], &["--if-needed"]].concat());
+    assert!(ran.code == 0 && ran.err.contains(why), "{ran:?}");
+    assert_eq!(fs::read(file).unwrap(), before);
 }
 
 #[test]
