@@ -2,9 +2,11 @@
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 COPY . .
-# What was downloaded and compiled stays for the next build, and in no layer.
+# What was downloaded and compiled stays for the next build, and in no layer. Cargo goes by times, and a file that is copied may be
+# older than that build and another one all the same.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
+    find . \( -path ./vendor -o -path ./target \) -prune -o -type f -exec touch {} + && \
     cargo build --release --locked -p camera-agent && install -s target/release/camera-agent /usr/bin/camera-agent
 
 FROM debian:bookworm-slim

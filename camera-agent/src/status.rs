@@ -109,9 +109,10 @@ impl Board {
         Self { noted: Arc::new(Mutex::new(Noted { connection: None, alone_since: since, failed: None })) }
     }
 
-    /// A connection is being served from now on.
+    /// A connection is being served from now on, and no other one.
     pub(crate) fn serves(&self, gateway: &Url, phase: watch::Receiver<Phase>) {
         let connection = Connection { gateway: gateway.clone(), phase, since: Instant::now() };
+        self.ended();
         self.change(|noted| noted.connection = Some(connection));
     }
 

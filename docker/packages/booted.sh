@@ -141,7 +141,7 @@ TOML
     put one.jpg
     wait_until "the picture" has_picture yard
     inside test -e /srv/yard/one.jpg || fail "the unit lets a folder be written to that no drop-in names"
-    drop_in camera-agent yard $'[Service]\nReadWritePaths=/srv/yard'
+    drop_in camera-agent yard $'[Service]\nReadWritePaths=-/srv/yard'
     inside systemctl restart camera-agent
     put two.jpg
     wait_until "the picture taken out of the folder" inside sh -c '! test -e /srv/yard/two.jpg'

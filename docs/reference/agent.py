@@ -1,11 +1,9 @@
-#!/usr/bin/env python3
 """An agent for one camera that has events and no pictures: an example of protocol.md, to be read and copied.
 
     pip install websockets msgpack && python3 agent.py https://gateway.example CODE CAMERA STATE_FILE < lines
 
-Each line becomes an event, one of more than 600 bytes several. Once an event is on disk its identity is written to
-standard output: from then on the gateway gets it, once, whatever is killed. A STATE_FILE of 120 MB takes no more.
-"""
+Each line becomes an event, one of more than 400 letters several. Once an event is on disk its identity is written to
+standard output: from then on the gateway gets it, once, whatever is killed. A STATE_FILE of 120 MB takes no more."""
 
 import asyncio
 import json
@@ -16,13 +14,13 @@ import signal
 import sqlite3
 import sys
 import time
-import urllib.request
 import uuid
+from urllib.request import ProxyHandler, Request, build_opener
 
 import msgpack
 from websockets import InvalidHandshake, InvalidStatus, connect
 
-LINE, EVENT = 600, 2_000  # bytes that are read of a line at once, and that its event takes of a frame at most
+LINE, EVENT = 400, 2_000  # letters that are read of a line at once, and bytes that its event takes of a frame at most
 CREDIT, MOST = 32_768, 10_000  # bytes that an answer may have at first, and events that it has at most
 WAITS = dict.fromkeys((401, 403, 4001, 4003, 4409), (60, 600)) | {426: (600, 600)}  # seconds, at least and at most
 SOCKET = {"subprotocols": ["oriel.v1"], "compression": None, "max_size": 16_384, "ping_interval": None, "proxy": None}
@@ -57,15 +55,16 @@ class Agent:
         self.as_of = max(self.as_of + later, time.time_ns() // 1000)
         return self.as_of
 
-    def events(self, where: str, values: object) -> list[dict]:
-        """Events with their names."""
+    def named_events(self, where: str, values: object) -> list[dict]:
         rows = self.db.execute(f"SELECT epoch, seq, event FROM events WHERE {where}", values)
         return [{"epoch": epoch, "seq": seq, "event": json.loads(event)} for epoch, seq, event in rows]
 
     async def read(self) -> None:
         """Makes each line an event, later than all that was said before, and tells its identity."""
-        while line := await asyncio.to_thread(sys.stdin.buffer.readline, LINE):
-            at, seq, text = self.now(later=1), self.next[self.epoch], line.decode(errors="replace").rstrip()
+        while line := await asyncio.to_thread(sys.stdin.readline, LINE):
+            at, seq, text = self.now(later=1), self.next[self.epoch], line.rstrip()
+            if not text:
+                continue  # the line is empty, or was read to its end
             event = json.dumps({"at": at, "kind": "log", "severity": "info", "description": text})
             self.db.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (self.epoch, seq, at, event))
             self.next[self.epoch] += 1
@@ -137,7 +136,7 @@ class Agent:
             where = FIND.format(order=call["order"], side=">" if call["order"] == "asc" else "<")
             limit = MOST if call.get("limit") is None else min(call["limit"], MOST)
             place = call.get("after") or {"at": None, "epoch": None, "seq": None}
-            items = self.events(where, {**place, "limit": limit, "q": json.dumps(call, default=bytes.hex)})
+            items = self.named_events(where, {**place, "limit": limit, "q": json.dumps(call, default=bytes.hex)})
             most, more, items = self.limits["part"] // EVENT, len(items) > limit, items[:limit]
             for n, at in enumerate(range(0, len(items), most)):
                 part = msgpack.packb({"Part": {"id": id, "n": n, "body": {"Items": {"Events": items[at : at + most]}}}})
@@ -160,7 +159,7 @@ class Agent:
             self.due.clear()
             epoch = next((epoch for epoch, end in self.next.items() if self.acked.get(epoch, 0) + 1 < end), self.epoch)
             acked = self.acked.get(epoch, 0)
-            items = self.events("epoch = ? AND seq > ? LIMIT ?", (epoch, acked, self.limits["frame"] // EVENT))
+            items = self.named_events("epoch = ? AND seq > ? LIMIT ?", (epoch, acked, self.limits["frame"] // EVENT))
             about = {"events": [item["event"] for item in items], "next": self.next[epoch], "as_of": self.now()}
             await self.send("Events", camera=self.camera, epoch=epoch, first=acked + 1, **about)
             while self.acked.get(epoch, 0) < acked + len(items):
@@ -182,14 +181,15 @@ class Agent:
 
 
 async def main(gateway: str, code: str, camera: str, file: str) -> None:
-    if not gateway.startswith(("https://", "http://127.", "http://localhost:")):
-        sys.exit("the token goes over https, or stays on this machine")
+    if not gateway.startswith("https://") and gateway.rstrip(".:0123456789") + "127." != gateway[:11]:
+        sys.exit("the token goes over https, or to http://127.0.0.1 on this machine")
     os.umask(0o077)  # it is for nobody else
+    sys.stdin.reconfigure(errors="replace")
     agent = Agent(gateway, camera, file)
     if not agent.db.execute("SELECT * FROM device").fetchone():  # the code was not yet traded for a token
         body = json.dumps({"code": code, "name": os.uname().nodename}).encode()
-        asked = urllib.request.Request(f"{gateway}/v1/enroll", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(asked, timeout=30) as answer:
+        asked = Request(f"{gateway}/v1/enroll", body, {"Content-Type": "application/json"})
+        with build_opener(ProxyHandler({})).open(asked, timeout=30) as answer:  # as directly as the connection
             agent.db.execute("INSERT INTO device VALUES (?, randomblob(16), 0)", (json.load(answer)["token"],))
     await asyncio.gather(agent.read(), agent.run())
 

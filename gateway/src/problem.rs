@@ -340,6 +340,7 @@ impl From<StoreError> for Problem {
             StoreError::Closed => Self::draining(),
             StoreError::Folder { .. }
             | StoreError::InUse(_)
+            | StoreError::OlderInUse(_)
             | StoreError::Newer { .. }
             | StoreError::Sqlite(_)
             | StoreError::NoRoom

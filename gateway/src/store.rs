@@ -75,6 +75,18 @@ impl Store {
         Ok(Self { writer, readers: Arc::new(Readers::new(path)), watch: Watch::default() })
     }
 
+    /// Opens the database in `folder` beside a gateway that may run on it: fails with `OlderInUse` when that one is older.
+    ///
+    /// Blocks on the disk.
+    pub fn open_beside(folder: &Path) -> Result<Self, StoreError> {
+        let is_behind = migrate::is_behind(&open::connect(&open::prepare(folder)?)?)?;
+        let _lock = is_behind.then(|| FolderLock::take(folder)).transpose().map_err(|error| match error {
+            StoreError::InUse(folder) => StoreError::OlderInUse(folder),
+            other => other,
+        })?;
+        Self::open(folder)
+    }
+
     /// Finishes what is queued, closes the file and refuses everything later; may be called again.
     pub async fn close(&self) {
         self.writer.close().await;

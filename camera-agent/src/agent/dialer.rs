@@ -99,8 +99,8 @@ impl Dialer {
 
     /// Serves a connection to its end, or that of the one that replaces it, and so on.
     async fn keep(&mut self, mut running: Running) {
+        self.serves(&running);
         loop {
-            self.board.serves(&self.gateways[running.index].config.url, running.phase());
             let draining = running.reaches(Phase::Draining);
             tokio::select! {
                 ended = running.ended() => return self.note(running.index, ended).await,
@@ -112,11 +112,17 @@ impl Dialer {
             }
             let Some(newer) = self.replace(&mut running).await else { return };
             let mut older = std::mem::replace(&mut running, newer);
+            self.serves(&running);
             if !older.is_over() {
                 older.leave();
                 self.leaving.spawn(async move { (older.index, older.ended().await) });
             }
         }
+    }
+
+    /// Notes which connection is served from now on.
+    fn serves(&self, running: &Running) {
+        self.board.serves(&self.gateways[running.index].config.url, running.phase());
     }
 
     /// Dials the other gateways until one has taken the cameras; none when `running` ended before and nothing took its place.

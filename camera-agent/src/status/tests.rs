@@ -28,7 +28,8 @@ async fn an_agent_counts_as_connected_from_when_the_gateway_has_taken_its_camera
 
     drop(phase);
     assert_eq!(board.status(&[]).gateway, None, "its end is seen before anybody notes it");
-    board.ended();
+    let (_opening, seen) = watch::channel(Phase::Opening);
+    board.serves(&gateway(), seen);
     tokio::time::advance(Duration::from_secs(3)).await;
     assert_eq!(board.status(&[]), Status { gateway: None, for_s: 3, why, cameras: Vec::new() });
 }
@@ -57,12 +58,15 @@ async fn the_socket_of_an_agent_that_was_killed_is_nobody_and_in_no_ones_way() {
     let stop = CancellationToken::new();
     let standing = Standing::new(folder.path().to_owned(), board, Vec::new());
     let telling = tokio::spawn(standing.tell(stop.clone()));
-    let told = loop {
-        match status_of(folder.path()).await {
-            Ok(told) => break told,
-            Err(_) => tokio::task::yield_now().await,
+    let told = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            match status_of(folder.path()).await {
+                Ok(told) => break told,
+                Err(_) => tokio::task::yield_now().await,
+            }
         }
-    };
+    });
+    let told = told.await.unwrap();
     assert_eq!((told.gateway, told.why), (None, None));
     stop.cancel();
     telling.await.unwrap();

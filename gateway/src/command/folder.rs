@@ -167,12 +167,13 @@ fn temporary(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
         .tempfile_in(folder)
 }
 
-/// Removes the files that a killed run was writing.
+/// Removes the files that a killed run was writing, as far as they are ours to remove.
 fn sweep(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_type()?.is_file() && entry.file_name().to_str().is_some_and(is_temporary) {
-            fs::remove_file(entry.path())?;
+        let is_left = entry.file_type()?.is_file() && entry.file_name().to_str().is_some_and(is_temporary);
+        if is_left && let Err(error) = fs::remove_file(entry.path()) {
+            tracing::debug!(%error, "what a killed run was writing stays");
         }
     }
     Ok(())

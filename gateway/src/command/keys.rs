@@ -86,6 +86,9 @@ pub(crate) struct Add {
     /// Write the secret to this file, which only its owner can read, instead of printing it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Make none, and succeed, where there is a key already: for what runs at each start
+    #[arg(long, requires = "data")]
+    if_none: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -130,6 +133,15 @@ impl Place {
         Ok(revoked?)
     }
 
+    /// Whether there is a key in the data folder.
+    async fn has_key(&self) -> Result<bool, Failure> {
+        let Some(folder) = &self.data else { return Ok(false) };
+        let offline = Offline::open(folder).await?;
+        let has_key = offline.access.has_any_key();
+        offline.close().await;
+        Ok(has_key)
+    }
+
     /// Makes a key; the answer is the API's.
     async fn add(&self, key: NewKey) -> Result<Value, Failure> {
         let Some(folder) = &self.data else {
@@ -149,7 +161,12 @@ impl Place {
 
 impl Add {
     async fn run(self) -> Result<(), Failure> {
-        let mut answer = self.place.add(self.new_key()?).await?;
+        let key = self.new_key()?;
+        if self.if_none && self.place.has_key().await? {
+            say("there is a key already: none is made");
+            return Ok(());
+        }
+        let mut answer = self.place.add(key).await?;
         let secret = answer["secret"].as_str().unwrap_or_default().to_owned();
         if let Some(path) = &self.out {
             write_secret(path, &secret)?;

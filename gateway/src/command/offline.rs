@@ -26,7 +26,7 @@ pub(super) struct Offline {
 impl Offline {
     /// Opens the folder, making it when it is missing.
     pub(super) async fn open(folder: &Path) -> Result<Self, Failure> {
-        let store = Store::open(folder).map_err(AccessError::from)?;
+        let store = Store::open_beside(folder).map_err(AccessError::from)?;
         Ok(Self { access: Access::open(store.clone()).await?, store })
     }
 

@@ -9,7 +9,10 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -62,10 +65,16 @@ pub struct Copied {
 #[derive(Debug)]
 pub struct Original {
     connection: Connection,
+    is_over: Arc<AtomicBool>,
 }
 
 /// Ends a copy that another thread makes.
-pub struct Interrupt(rusqlite::InterruptHandle);
+pub struct Interrupt {
+    /// Ends a statement that is being run.
+    statement: rusqlite::InterruptHandle,
+    /// Lets no other one begin.
+    is_over: Arc<AtomicBool>,
+}
 
 impl fmt::Debug for Interrupt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,9 +83,10 @@ impl fmt::Debug for Interrupt {
 }
 
 impl Interrupt {
-    /// Ends what is being done, with [`CopyError::Interrupted`]; what begins later is not touched.
+    /// Ends the copy, with [`CopyError::Interrupted`].
     pub fn now(&self) {
-        self.0.interrupt();
+        self.is_over.store(true, Ordering::SeqCst);
+        self.statement.interrupt();
     }
 }
 
@@ -99,12 +109,12 @@ impl Original {
         if !migrate::has_begun(&connection)? {
             return Err(CopyError::NoDatabase(folder.into()));
         }
-        Ok(Self { connection })
+        Ok(Self { connection, is_over: Arc::default() })
     }
 
     /// What ends [`Original::copy_into`].
     pub fn interrupt(&self) -> Interrupt {
-        Interrupt(self.connection.get_interrupt_handle())
+        Interrupt { statement: self.connection.get_interrupt_handle(), is_over: Arc::clone(&self.is_over) }
     }
 
     /// Copies the database into `file`, which is there and empty, checks the copy and has it on the disk.
@@ -126,14 +136,21 @@ impl Original {
             _ => StoreError::Folder { path: file.into(), source: Arc::new(error) }.into(),
         };
         let path = file.to_str().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
+        self.go_on()?;
         self.connection.execute("VACUUM INTO ?1", [path])?;
         self.connection.execute("ATTACH ?1 AS copy", [path])?;
+        self.go_on()?;
         self.check()?;
         let (events, cameras) = (self.count("events")?, self.count("cameras")?);
         self.connection.execute("DETACH copy", [])?;
         let file = File::open(file).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         Ok(Copied { bytes: file.metadata().map_err(failed)?.len(), events, cameras })
+    }
+
+    /// Fails once it was interrupted: SQLite forgets an interrupt that comes between two statements.
+    fn go_on(&self) -> Result<(), CopyError> {
+        if self.is_over.load(Ordering::SeqCst) { Err(CopyError::Interrupted) } else { Ok(()) }
     }
 
     /// Checks the copy whole. `quick_check` would be shorter, but does not compare indexes with their tables; they are copied as

@@ -19,6 +19,9 @@ pub enum StoreError {
     /// Another gateway runs on this data folder.
     #[error("another gateway uses {0:?}")]
     InUse(PathBuf),
+    /// A gateway runs on this data folder that knows less than this program, and would be ended by what this one makes of it.
+    #[error("an older gateway uses {0:?}: stop it, or start it anew in the version of this program, first")]
+    OlderInUse(PathBuf),
     /// The database was written by a newer program.
     #[error("the database has version {found}, this program knows up to {known}: use a newer oriel")]
     Newer {

@@ -33,6 +33,11 @@ pub(super) fn has_begun(connection: &Connection) -> Result<bool, StoreError> {
     Ok(missing(connection)?.len() < MIGRATIONS.len())
 }
 
+/// Whether this program would change the tables that an older one has made here; refuses a database that is newer than this program.
+pub(super) fn is_behind(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(has_begun(connection)? && !missing(connection)?.is_empty())
+}
+
 /// The migrations that this database has not seen.
 fn missing(connection: &Connection) -> Result<&'static [&'static str], StoreError> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

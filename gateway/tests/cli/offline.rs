@@ -77,13 +77,18 @@ fn the_first_key_is_made_in_the_folder_and_can_be_taken_away() {
     let added = oriel(&["keys", "add", "--role", "admin", "--data", data]);
     assert_eq!(added.code, 0, "{}", added.err);
     assert!(added.out.starts_with("oak_") && added.out.lines().count() == 1 && !added.err.contains("oak_"));
+    let none = oriel(&["keys", "add", "--role", "admin", "--if-none", "--data", data]);
+    assert_eq!((none.code, none.out.as_str()), (0, ""), "{}", none.err);
     let list: Value = serde_json::from_str(&oriel(&["keys", "list", "--json", "--data", data]).out).unwrap();
+    assert_eq!(list["keys"].as_array().unwrap().len(), 1);
     let key = &list["keys"][0];
     assert_eq!((&key["name"], &key["role"], &key["all"]), (&"admin".into(), &"admin".into(), &true.into()));
     let revoked = oriel(&["keys", "revoke", key["id"].as_str().unwrap(), "--data", data]);
     assert_eq!(revoked.code, 0);
     let none = oriel(&["keys", "list", "--data", data]);
     assert_eq!((none.out.as_str(), none.err.as_str()), ("", "no keys\n"));
+    let added = oriel(&["keys", "add", "--role", "admin", "--if-none", "--data", data]);
+    assert!(added.out.starts_with("oak_"), "{}", added.err);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use rusqlite::{Connection, ffi};
 
 use super::*;
-use crate::store::{FILE_NAME, SigningKey, StoreError};
+use crate::store::{FILE_NAME, FolderLock, SigningKey, StoreError};
 
 #[tokio::test]
 async fn a_reopened_store_keeps_everything() {
@@ -58,6 +58,24 @@ async fn a_database_newer_than_the_program_is_refused_and_left_alone() {
     assert!(matches!(error, StoreError::Newer { found: 9_999, .. }), "{error}");
     assert!(error.to_string().contains("use a newer oriel"));
     assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_database_is_not_brought_up_to_date_under_an_older_gateway() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Connection::open(folder.path().join(FILE_NAME)).unwrap();
+    file.execute_batch(include_str!("../../../migrations/0001_access.sql")).unwrap();
+    file.pragma_update(None, "user_version", 1).unwrap();
+    let version = || file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap();
+    let gateway = FolderLock::take(folder.path()).unwrap();
+    let error = Store::open_beside(folder.path()).unwrap_err();
+    assert!(matches!(error, StoreError::OlderInUse(_)), "{error}");
+    assert_eq!(version(), 1);
+    drop(gateway);
+    Store::open_beside(folder.path()).unwrap().close().await;
+    assert!(version() > 1);
+    let _gateway = FolderLock::take(folder.path()).unwrap();
+    Store::open_beside(folder.path()).unwrap();
 }
 
 #[tokio::test]
