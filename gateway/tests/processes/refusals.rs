@@ -71,6 +71,8 @@ fn a_folder_has_one_gateway_at_a_time_however_the_last_one_ended() {
         "127.0.0.2:0",
         "--metrics-listen",
         "127.0.0.2:0",
+        "--legacy-listen",
+        "127.0.0.2:0",
         "--data",
         &gateway.data(),
     ])
