@@ -310,6 +310,12 @@ purge() {
     apt install "${THEN[@]}"
     wait_until "the agent at the gateway" connected
     echo "after remove and install the agent is connected as before"
+    # A disk that is mounted at the data folder is emptied, and nothing else is in the way.
+    inside mount --bind /var/lib/oriel /var/lib/oriel
+    apt purge oriel
+    inside umount /var/lib/oriel
+    inside rmdir /var/lib/oriel
+    apt install "${THEN[@]}"
     apt purge oriel camera-agent
     local user
     for user in oriel camera-agent; do
