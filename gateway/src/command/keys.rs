@@ -133,40 +133,30 @@ impl Place {
         Ok(revoked?)
     }
 
-    /// Whether there is a key in the data folder.
-    async fn has_key(&self) -> Result<bool, Failure> {
-        let Some(folder) = &self.data else { return Ok(false) };
-        let offline = Offline::open(folder).await?;
-        let has_key = offline.access.has_any_key();
-        offline.close().await;
-        Ok(has_key)
-    }
-
-    /// Makes a key; the answer is the API's.
-    async fn add(&self, key: NewKey) -> Result<Value, Failure> {
+    /// Makes a key; the answer is the API's. None where the data folder has a key and that is enough.
+    async fn add(&self, key: NewKey, if_none: bool) -> Result<Option<Value>, Failure> {
         let Some(folder) = &self.data else {
             let body = json!({
                 "name": key.name, "role": key.role, "cameras": key.scope.cameras, "tags": key.scope.tags,
                 "all": key.scope.all, "expires_at": key.expires_at.map(oriel_gateway::clock::format),
             });
-            return Ok(Client::new(&self.client)?.post(&["keys"], &body).await?);
+            return Ok(Some(Client::new(&self.client)?.post(&["keys"], &body).await?));
         };
         let offline = Offline::open(folder).await?;
-        let added = offline.access.add_key(key).await;
+        let is_enough = if_none && offline.access.has_any_key();
+        let added = if is_enough { None } else { Some(offline.access.add_key(key).await) };
         offline.close().await;
-        let (key, secret) = added?;
-        Ok(json!({"key": key_json(&key), "secret": secret.expose()}))
+        let added = added.transpose()?;
+        Ok(added.map(|(key, secret)| json!({"key": key_json(&key), "secret": secret.expose()})))
     }
 }
 
 impl Add {
     async fn run(self) -> Result<(), Failure> {
-        let key = self.new_key()?;
-        if self.if_none && self.place.has_key().await? {
+        let Some(mut answer) = self.place.add(self.new_key()?, self.if_none).await? else {
             say("there is a key already: none is made");
             return Ok(());
-        }
-        let mut answer = self.place.add(key).await?;
+        };
         let secret = answer["secret"].as_str().unwrap_or_default().to_owned();
         if let Some(path) = &self.out {
             write_secret(path, &secret)?;
